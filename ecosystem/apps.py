@@ -1,0 +1,12 @@
+"""The ground the other two apps stand on."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class EcosystemConfig(AppConfig):
+    """Accounts, audit, work ledger, outbox."""
+
+    name = "ecosystem"
+    verbose_name = _("Portal")
+    default_auto_field = "django.db.models.BigAutoField"
