@@ -1,0 +1,80 @@
+"""Prepare the environment of a management command: the local settings and, where it needs them, the services."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecosystem.local.locks import FileLock
+from ecosystem.local.places import Places
+from ecosystem.local.stack import CHECKOUT, Stack, join
+
+# Commands that read no table; everything else finds the services running.
+WITHOUT_DATABASE = frozenset(
+    {
+        "check",
+        "collectstatic",
+        "compilemessages",
+        "diffsettings",
+        "findstatic",
+        "help",
+        "makemessages",
+        "score_table",
+        "spectacular",
+        "startapp",
+        "version",
+        "--help",
+        "--version",
+        "-h",
+    }
+)
+DEMO_TODAY = "2022-06-30"
+
+
+def var_folder() -> Path:
+    """Return the data folder: PORTAL_VAR, or `var` in the checkout."""
+    return Path(os.path.abspath(os.environ.get("PORTAL_VAR") or CHECKOUT / "var"))
+
+
+def needs_services(arguments: Sequence[str]) -> bool:
+    """Say whether a command line needs a database or broker that the environment does not name."""
+    if os.environ.get("DATABASE_URL") and os.environ.get("BROKER_URL"):
+        return False
+    if not arguments or arguments[0] in WITHOUT_DATABASE or not {"--help", "-h"}.isdisjoint(arguments):
+        return False
+    return not (arguments[0] == "makemigrations" and "--check" in arguments)
+
+
+def prepare(arguments: Sequence[str]) -> Stack | None:
+    """Fill the environment for a local command; a deployment, which names its secret key, is left alone."""
+    if not os.environ.get("PORTAL_SECRET_KEY"):
+        var = var_folder()
+        os.environ["PORTAL_VAR"] = str(var)
+        if needs_services(arguments) or (var / "local.env").is_file():
+            os.environ.update({name: value for name, value in local_settings(var).items() if name not in os.environ})
+    if not needs_services(arguments):
+        return None
+    stack = join(var_folder())
+    os.environ.setdefault("DATABASE_URL", stack.database_url)
+    os.environ.setdefault("BROKER_URL", stack.broker_url)
+    return stack
+
+
+def local_settings(var: Path) -> dict[str, str]:
+    """Return the settings kept in a data folder; decided once, at its first use.
+
+    A folder that starts with the demo keeps its business day for ever; PORTAL_DEMO=0 at the first use starts an empty one.
+    """
+    path = var / "local.env"
+    with FileLock(Places.of(var).run / "settings.lock"):
+        if not path.exists():
+            demo = os.environ.get("PORTAL_DEMO", "1").strip().lower() in {"1", "true", "yes", "on"}
+            lines = [f"PORTAL_SECRET_KEY={secrets.token_urlsafe(50)}", f"PORTAL_DEMO={int(demo)}"]
+            if demo:
+                lines.append(f"PORTAL_BUSINESS_TODAY={DEMO_TODAY}")
+            partial = path.with_suffix(".partial")
+            partial.touch(mode=0o600)
+            partial.write_text("\n".join(lines) + "\n")
+            partial.rename(path)
+    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    return {name: value for name, value in pairs}
