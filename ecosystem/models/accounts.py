@@ -18,7 +18,9 @@ from ecosystem.roles import STAFF, Role
 class UserManager(BaseUserManager["User"]):
     """Make users by email."""
 
-    def create_user(self, email: str, password: str | None = None, *, role: Role = Role.PROVIDER, **fields: Any) -> User:
+    def create_user(
+        self, email: str, password: str | None = None, *, role: Role = Role.PROVIDER, **fields: Any
+    ) -> User:
         """Create a user; without a password the account can sign in only after a reset."""
         user = self.model(email=self.normalize_email(email), role=role, **fields)
         user.set_password(password)

@@ -24,7 +24,9 @@ class Notice(models.Model):
     class Meta:
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
-        indexes: ClassVar[list[models.Index]] = [models.Index(name="notice_newest", fields=["user", "-created_at", "-id"])]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="notice_newest", fields=["user", "-created_at", "-id"])
+        ]
 
     def __str__(self) -> str:
         return self.kind

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class WorkMark(models.Model):
-    """"Something changed here": insert-only, written in the transaction of the change itself."""
+    """ "Something changed here": insert-only, written in the transaction of the change itself."""
 
     kind = models.CharField(_("kind"), max_length=20)
     scope = models.CharField(_("scope"), max_length=80)

@@ -1,0 +1,34 @@
+"""Tables of what happened: providers, people, documents, subjects, bindings, batches, facts."""
+
+from providers.models.batches import Batch, DeliveredDay, RowError
+from providers.models.bindings import Binding
+from providers.models.compliance import Violation
+from providers.models.facts import FACTS, HISTORY, FactTable, fact_table
+from providers.models.members import Invitation, Membership
+from providers.models.operators import OperatedSession, OperatorCertificate
+from providers.models.places import Base, Belt
+from providers.models.provider import Provider
+from providers.models.qualifications import Qualification
+from providers.models.subjects import Merchant, Streamer
+
+__all__ = [
+    "FACTS",
+    "HISTORY",
+    "Base",
+    "Batch",
+    "Belt",
+    "Binding",
+    "DeliveredDay",
+    "FactTable",
+    "Invitation",
+    "Membership",
+    "Merchant",
+    "OperatedSession",
+    "OperatorCertificate",
+    "Provider",
+    "Qualification",
+    "RowError",
+    "Streamer",
+    "Violation",
+    "fact_table",
+]

@@ -1,0 +1,98 @@
+"""Batches: what was delivered, by whom, and what became of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Batch(models.Model):
+    """One delivery of one feed; unique by its key, so that delivering it twice is delivering it once."""
+
+    class Status(models.TextChoices):
+        """All of it counts, or none of it."""
+
+        APPLIED = "applied", _("applied")
+        REFUSED = "refused", _("refused")
+        UNDONE = "undone", _("undone")
+
+    source = models.CharField(_("source"), max_length=40, default="file")
+    feed = models.CharField(_("feed"), max_length=40)
+    key = models.CharField(_("batch key"), max_length=120)
+    digest = models.CharField(_("SHA-256 of the content"), max_length=64)
+    file_name = models.CharField(_("file"), max_length=200, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices)
+    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    rows_added = models.PositiveBigIntegerField(_("rows added"), default=0)
+    rows_changed = models.PositiveBigIntegerField(_("rows changed"), default=0)
+    rows_same = models.PositiveBigIntegerField(_("rows already known"), default=0)
+    errors = models.PositiveBigIntegerField(_("row errors"), default=0)
+    first_day = models.DateField(_("first day"), null=True, blank=True)
+    last_day = models.DateField(_("last day"), null=True, blank=True)
+    received_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("received from"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+    undone_at = models.DateTimeField(_("undone at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="batch_status_known", condition=Q(status__in=["applied", "refused", "undone"])),
+            models.UniqueConstraint(
+                name="batch_key_applied_once", fields=["source", "feed", "key"], condition=Q(status="applied")
+            ),
+            models.CheckConstraint(name="batch_refused_has_errors", condition=~Q(status="refused") | Q(errors__gt=0)),
+        ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(name="batch_newest", fields=["-received_at", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.feed} {self.key}"
+
+
+class RowError(models.Model):
+    """One fault of a delivered row: where, what was found, why it cannot count."""
+
+    batch = models.ForeignKey(Batch, verbose_name=_("batch"), on_delete=models.CASCADE, related_name="row_errors")
+    row = models.PositiveBigIntegerField(_("row"), help_text=_("Line of the file; the header is line 1."))
+    column = models.CharField(_("column"), max_length=80, blank=True)
+    found = models.CharField(_("found"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=300)
+
+    class Meta:
+        verbose_name = _("row error")
+        verbose_name_plural = _("row errors")
+        indexes: ClassVar[list[models.Index]] = [models.Index(name="rowerror_in_order", fields=["batch", "row", "id"])]
+
+    def __str__(self) -> str:
+        return f"{self.row} {self.column}: {self.reason}"
+
+
+class DeliveredDay(models.Model):
+    """A day a feed has delivered for a kind of subject: there, no row means zero; elsewhere it means unknown."""
+
+    pk = models.CompositePrimaryKey("feed", "subject", "day")
+    feed = models.CharField(_("feed"), max_length=40)
+    subject = models.CharField(_("subject"), max_length=10)
+    day = models.DateField(_("day"))
+    measures = ArrayField(models.CharField(max_length=60), verbose_name=_("measures delivered"))
+    batch = models.ForeignKey(Batch, verbose_name=_("batch"), on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = _("delivered day")
+        verbose_name_plural = _("delivered days")
+
+    def __str__(self) -> str:
+        return f"{self.feed} {self.subject} {self.day}"

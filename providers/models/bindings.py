@@ -1,0 +1,153 @@
+"""Bindings: which provider served which merchant or streamer, in which role, on which days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateRangeField, RangeOperators
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ecosystem.roles import STAFF, Role
+from providers.choices import BindingRole
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from django.contrib.auth.models import AnonymousUser
+
+    from ecosystem.models import User
+
+
+class BindingQuerySet(models.QuerySet["Binding"]):
+    """The reading language of bindings."""
+
+    def visible_to(self, user: User | AnonymousUser) -> BindingQuerySet:
+        """Keep what this user may see: staff and machines all, members their provider's."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.role in STAFF or user.role == Role.MACHINE:
+            return self
+        return self.filter(provider__in=user.memberships.values("provider"))
+
+    def confirmed(self) -> BindingQuerySet:
+        """Keep the bindings that carry facts."""
+        return self.filter(status=Binding.Status.CONFIRMED)
+
+    def in_force_on(self, day: date) -> BindingQuerySet:
+        """Keep the confirmed bindings whose period holds the business day."""
+        return self.confirmed().filter(period__contains=day)
+
+
+class Binding(models.Model):
+    """A service binding with role and half-open period; only a confirmed one carries facts."""
+
+    class Status(models.TextChoices):
+        """Consent of the other side, or the evidence an import carries, makes it count."""
+
+        PROPOSED = "proposed", _("waits for confirmation")
+        CONFIRMED = "confirmed", _("confirmed")
+        DECLINED = "declined", _("declined")
+        WITHDRAWN = "withdrawn", _("withdrawn")
+
+    provider = models.ForeignKey(
+        "providers.Provider", verbose_name=_("provider"), on_delete=models.PROTECT, related_name="bindings"
+    )
+    merchant = models.ForeignKey(
+        "providers.Merchant",
+        verbose_name=_("merchant"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="bindings",
+    )
+    streamer = models.ForeignKey(
+        "providers.Streamer",
+        verbose_name=_("streamer"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="bindings",
+    )
+    role = models.CharField(_("role"), max_length=10, choices=BindingRole.choices)
+    period = DateRangeField(_("period"), help_text=_("Half-open: the last day is not in it; no end means it runs on."))
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PROPOSED)
+    term_ends_on = models.DateField(
+        _("contract term ends on"), null=True, blank=True, help_text=_("The day a renewal falls due; empty: no term.")
+    )
+    renewed_on = models.DateField(_("renewed by the other side on"), null=True, blank=True)
+    related_party = models.BooleanField(
+        _("related party"), default=False, help_text=_("Same legal person or account as the provider.")
+    )
+    confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    confirmed_by = models.CharField(_("confirmed by"), max_length=254, blank=True)
+    evidence = models.CharField(
+        _("evidence of consent"),
+        max_length=254,
+        blank=True,
+        help_text=_("What an import carries instead of a signature."),
+    )
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("proposed by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    batch = models.ForeignKey(
+        "providers.Batch", verbose_name=_("batch"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    objects = BindingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("binding")
+        verbose_name_plural = _("bindings")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="binding_role_known", condition=Q(role__in=BindingRole.values)),
+            models.CheckConstraint(
+                name="binding_status_known", condition=Q(status__in=["proposed", "confirmed", "declined", "withdrawn"])
+            ),
+            models.CheckConstraint(
+                name="binding_one_subject",
+                condition=Q(merchant__isnull=False, streamer__isnull=True)
+                | Q(merchant__isnull=True, streamer__isnull=False),
+            ),
+            models.CheckConstraint(name="binding_period_not_empty", condition=Q(period__isempty=False)),
+            models.CheckConstraint(name="binding_period_has_start", condition=Q(period__startswith__isnull=False)),
+            models.CheckConstraint(
+                name="binding_confirmed_by_someone",
+                condition=~Q(status="confirmed")
+                | Q(confirmed_at__isnull=False) & (~Q(confirmed_by="") | ~Q(evidence="")),
+            ),
+            ExclusionConstraint(
+                name="binding_one_provider_per_merchant_role_day",
+                expressions=[
+                    (F("merchant"), RangeOperators.EQUAL),
+                    (F("role"), RangeOperators.EQUAL),
+                    (F("period"), RangeOperators.OVERLAPS),
+                ],
+                condition=Q(status="confirmed", merchant__isnull=False),
+            ),
+            ExclusionConstraint(
+                name="binding_one_provider_per_streamer_role_day",
+                expressions=[
+                    (F("streamer"), RangeOperators.EQUAL),
+                    (F("role"), RangeOperators.EQUAL),
+                    (F("period"), RangeOperators.OVERLAPS),
+                ],
+                condition=Q(status="confirmed", streamer__isnull=False),
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="binding_by_provider", fields=["provider", "status", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} · {self.merchant or self.streamer} · {self.get_role_display()}"

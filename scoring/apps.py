@@ -1,0 +1,12 @@
+"""What we conclude: rubrics, runs, scores, plans, budgets, publications."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ScoringConfig(AppConfig):
+    """Rubrics, runs, scores, plans, budgets, publications."""
+
+    name = "scoring"
+    verbose_name = _("Scoring")
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,31 @@
+"""Tables of what we conclude: rolled-up days, benchmarks, rubrics, runs, scores, plans, budgets, publications."""
+
+from scoring.models.benchmarks import Benchmark
+from scoring.models.budgets import BudgetPool, Entry, Grant
+from scoring.models.contests import Contest
+from scoring.models.plans import Plan, PlanTarget, Progress, Standing
+from scoring.models.publications import Publication
+from scoring.models.rolled import PersonCum, ProviderCum, ProviderStock
+from scoring.models.rubrics import RubricVersion
+from scoring.models.runs import Run, RunInput
+from scoring.models.scores import Score
+
+__all__ = [
+    "Benchmark",
+    "BudgetPool",
+    "Contest",
+    "Entry",
+    "Grant",
+    "PersonCum",
+    "Plan",
+    "PlanTarget",
+    "Progress",
+    "ProviderCum",
+    "ProviderStock",
+    "Publication",
+    "RubricVersion",
+    "Run",
+    "RunInput",
+    "Score",
+    "Standing",
+]

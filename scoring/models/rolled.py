@@ -1,0 +1,76 @@
+"""What the roll-up leaves: running totals per provider and day, and states at day's end.
+
+``ProviderCum`` is dense from a provider's first fact to the newest delivered day, so any trailing window is the
+difference of two rows. The view ``provider_day`` (migration) shows the days themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+
+from providers.measures import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from providers.measures import Measure
+
+
+def _columns(measures: Iterable[Measure], *, null: bool) -> dict[str, models.Field[int, int]]:
+    return {
+        measure.code: models.BigIntegerField(measure.name_en, null=True)
+        if null
+        else models.BigIntegerField(measure.name_en, default=0, db_default=0)
+        for measure in measures
+    }
+
+
+class _ProviderDays(models.Model):
+    """Key of both tables, day first."""
+
+    pk: ClassVar[models.CompositePrimaryKey]
+    day = models.DateField()
+    provider_id = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+ProviderCum = type(
+    "ProviderCum",
+    (_ProviderDays,),
+    {
+        "__module__": __name__,
+        "__doc__": "Running totals of every flow, from the provider's first day up to and including ``day``.",
+        "pk": models.CompositePrimaryKey("day", "provider_id"),
+        "Meta": type("Meta", (), {"db_table": "provider_cum"}),
+        **_columns(catalogue().flows(), null=False),
+    },
+)
+
+ProviderStock = type(
+    "ProviderStock",
+    (_ProviderDays,),
+    {
+        "__module__": __name__,
+        "__doc__": "States at the end of ``day``; NULL: not known that day.",
+        "pk": models.CompositePrimaryKey("day", "provider_id"),
+        "Meta": type("Meta", (), {"db_table": "provider_stock"}),
+        **_columns(catalogue().stocks(), null=True),
+    },
+)
+
+
+class PersonCum(models.Model):
+    """Running totals per provider and real person of the measures with ``person_totals``; a row on days with a change."""
+
+    pk = models.CompositePrimaryKey("provider_id", "person", "day")
+    provider_id = models.BigIntegerField()
+    person = models.CharField(max_length=64)
+    day = models.DateField()
+    room_gmv_settled = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "provider_person_cum"

@@ -1,0 +1,58 @@
+"""Rubric versions: the rules of a score as data."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class RubricVersion(models.Model):
+    """One version of a rubric; once published its text is immutable (migration ``rubric_frozen``)."""
+
+    class Status(models.TextChoices):
+        """draft → validated → in consultation → published → retired."""
+
+        DRAFT = "draft", _("draft")
+        VALIDATED = "validated", _("validated")
+        IN_CONSULTATION = "in_consultation", _("in consultation")
+        PUBLISHED = "published", _("published")
+        RETIRED = "retired", _("retired")
+
+    rubric = models.SlugField(_("rubric"), max_length=40)
+    version = models.CharField(_("version"), max_length=40)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.DRAFT)
+    body = models.TextField(_("text (YAML)"))
+    digest = models.CharField(_("SHA-256 of the content"), max_length=64)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("written by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    published_at = models.DateTimeField(_("published at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("rubric version")
+        verbose_name_plural = _("rubric versions")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(name="rubricversion_once", fields=["rubric", "version"]),
+            models.CheckConstraint(
+                name="rubricversion_status_known",
+                condition=Q(status__in=["draft", "validated", "in_consultation", "published", "retired"]),
+            ),
+            models.CheckConstraint(
+                name="rubricversion_published_has_time",
+                condition=~Q(status__in=["published", "retired"]) | Q(published_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rubric} {self.version}"

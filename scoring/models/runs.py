@@ -1,0 +1,144 @@
+"""Runs: one scoring of the whole population under one rubric version, as of one day."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    """The reading language of runs."""
+
+    def official(self) -> RunQuerySet:
+        """Keep official runs."""
+        return self.filter(kind=Run.Kind.OFFICIAL)
+
+    def published(self) -> RunQuerySet:
+        """Keep the official runs whose numbers stand."""
+        return self.filter(kind=Run.Kind.OFFICIAL, status=Run.Status.PUBLISHED)
+
+    def provisional(self) -> RunQuerySet:
+        """Keep the daily provisional runs that have scores."""
+        return self.filter(kind=Run.Kind.PROVISIONAL, status=Run.Status.COMPUTED)
+
+    def newest_first(self) -> RunQuerySet:
+        """Order by as-of date, newest first, total."""
+        return self.order_by("-as_of", "-pk")
+
+
+class Run(models.Model):
+    """(rubric version, as-of date, knowledge cut-off) → scores of every provider.
+
+    ``as_of`` is exclusive: windows are ``[as_of − n days, as_of)`` and pages say "data through as_of − 1".
+    """
+
+    class Kind(models.TextChoices):
+        """A provisional run follows the facts; an official one is frozen, reviewed and published."""
+
+        PROVISIONAL = "provisional", _("provisional")
+        OFFICIAL = "official", _("official")
+
+    class Status(models.TextChoices):
+        """open → frozen → computed → reviewed → published → superseded."""
+
+        OPEN = "open", _("open")
+        FROZEN = "frozen", _("frozen")
+        COMPUTED = "computed", _("computed")
+        REVIEWED = "reviewed", _("reviewed")
+        PUBLISHED = "published", _("published")
+        SUPERSEDED = "superseded", _("superseded")
+
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
+    as_of = models.DateField(_("as of"), help_text=_("Exclusive: data through the day before."))
+    rubric_version = models.ForeignKey(
+        "scoring.RubricVersion", verbose_name=_("rubric version"), on_delete=models.PROTECT, related_name="runs"
+    )
+    cut_off = models.DateTimeField(_("knowledge cut-off"), default=timezone.now)
+    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.OPEN)
+    input_digest = models.CharField(_("SHA-256 of the inputs"), max_length=64, blank=True)
+    code_version = models.CharField(_("code version"), max_length=40, blank=True)
+    rated = models.PositiveIntegerField(_("providers rated"), default=0)
+    not_rated = models.PositiveIntegerField(_("providers not rated"), default=0)
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("opened by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("reviewed by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
+    review_note = models.TextField(_("review note"), blank=True)
+    computed_at = models.DateTimeField(_("computed at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="run_kind_known", condition=Q(kind__in=["provisional", "official"])),
+            models.CheckConstraint(
+                name="run_status_known",
+                condition=Q(status__in=["open", "frozen", "computed", "reviewed", "published", "superseded"]),
+            ),
+            models.CheckConstraint(
+                name="run_provisional_is_never_published",
+                condition=Q(kind="official") | Q(status__in=["open", "computed"]),
+            ),
+            models.CheckConstraint(
+                name="run_frozen_has_inputs",
+                condition=Q(status="open") | ~Q(input_digest=""),
+            ),
+            models.CheckConstraint(
+                name="run_review_signed",
+                condition=~Q(status__in=["reviewed", "published", "superseded"])
+                | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="run_one_provisional_per_day", fields=["as_of"], condition=Q(kind="provisional")
+            ),
+            models.UniqueConstraint(
+                name="run_one_published_per_day", fields=["as_of"], condition=Q(status="published")
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="run_newest", fields=["kind", "status", "-as_of", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.as_of}"
+
+
+class RunInput(models.Model):
+    """The frozen matrix a run was computed from: operands × providers, with states (``scoring.core`` reads it)."""
+
+    run = models.OneToOneField(
+        Run, verbose_name=_("run"), primary_key=True, on_delete=models.CASCADE, related_name="input"
+    )
+    content = models.BinaryField(_("content"))
+    digest = models.CharField(_("SHA-256"), max_length=64)
+
+    class Meta:
+        verbose_name = _("run input")
+        verbose_name_plural = _("run inputs")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="runinput_digest_is_sha256", condition=Q(digest__regex=r"^[0-9a-f]{64}$")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.digest[:12]}"

@@ -1,0 +1,86 @@
+"""Scores: one narrow row per provider and run; the explanation is computed from the run's frozen inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from providers.models import Provider
+from scoring.models.runs import Run
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from ecosystem.models import User
+
+
+class ScoreQuerySet(models.QuerySet["Score"]):
+    """The reading language of scores."""
+
+    def of(self, run: Run) -> ScoreQuerySet:
+        """Keep one run's scores."""
+        return self.filter(run=run)
+
+    def visible_to(self, user: User | AnonymousUser) -> ScoreQuerySet:
+        """Keep the scores of providers this user may see; before publication official ones are for staff only."""
+        visible = self.filter(provider__in=Provider.objects.visible_to(user))
+        if user.is_authenticated and user.is_staff:
+            return visible
+        return visible.exclude(
+            run__kind=Run.Kind.OFFICIAL,
+            run__status__in=[Run.Status.OPEN, Run.Status.FROZEN, Run.Status.COMPUTED, Run.Status.REVIEWED],
+        )
+
+    def best_first(self) -> ScoreQuerySet:
+        """Order by rank, total; the not rated come last."""
+        return self.order_by(models.F("rank").asc(nulls_last=True), "provider_id")
+
+
+class Score(models.Model):
+    """The published numbers of one provider in one run; immutable once the run is (migration ``scores_frozen``)."""
+
+    class Status(models.TextChoices):
+        """Not rated is not a low score."""
+
+        RATED = "rated", _("rated")
+        NOT_RATED = "not_rated", _("not rated")
+
+    run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="scores")
+    provider = models.ForeignKey(
+        "providers.Provider", verbose_name=_("provider"), on_delete=models.PROTECT, related_name="scores"
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices)
+    published = models.DecimalField(
+        _("score"), max_digits=9, decimal_places=4, null=True, blank=True, help_text=_("Points, 0–100.")
+    )
+    grade = models.CharField(_("grade"), max_length=10, blank=True)
+    rank = models.PositiveIntegerField(_("rank"), null=True, blank=True)
+    # Code of the capability → published points as text, or null where it is not rated.
+    capabilities = models.JSONField(_("capabilities"), default=dict)
+    flags = ArrayField(models.CharField(max_length=60), verbose_name=_("flags"), default=list, blank=True)
+
+    objects = ScoreQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("score")
+        verbose_name_plural = _("scores")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(name="score_once_per_run", fields=["run", "provider"]),
+            models.CheckConstraint(name="score_status_known", condition=Q(status__in=["rated", "not_rated"])),
+            models.CheckConstraint(
+                name="score_rated_has_numbers",
+                condition=Q(status="rated", published__isnull=False, rank__isnull=False) & ~Q(grade="")
+                | Q(status="not_rated", published__isnull=True, rank__isnull=True, grade=""),
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="score_by_rank", fields=["run", "rank", "provider"]),
+            models.Index(name="score_history", fields=["provider", "run"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.published} {self.grade}"
