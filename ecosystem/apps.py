@@ -10,3 +10,7 @@ class EcosystemConfig(AppConfig):
     name = "ecosystem"
     verbose_name = _("Portal")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and make the Celery application the one that tasks belong to."""
+        from ecosystem import celery, checks  # noqa: F401

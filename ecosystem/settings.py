@@ -4,10 +4,12 @@ Bad combinations are refused by the system checks in ``ecosystem/checks.py``.
 """
 
 import os
+import secrets
 from datetime import date
 from pathlib import Path
 
 import dj_database_url
+from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,6 +26,11 @@ def env_flag(name: str, *, default: bool = False) -> bool:
     return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
 
 
+def env_number(name: str, default: int) -> int:
+    """Read a whole number from the environment."""
+    return int(env_text(name, str(default)))
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     """Read a comma-separated list from the environment."""
     return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
@@ -36,9 +43,16 @@ def env_date(name: str) -> date | None:
 
 
 DEBUG = env_flag("PORTAL_DEBUG")
+# One machine, loopback only (set by manage.py for a data folder of its own): plain HTTP, static files straight from
+# their packages, mail into a folder. Everything else is a server and is strict.
+LOCAL = env_flag("PORTAL_LOCAL")
 # Demo accounts and sign-in without a second factor: only ever on loopback (see checks.py).
 DEMO = env_flag("PORTAL_DEMO")
-SECRET_KEY = env_text("PORTAL_SECRET_KEY", "insecure-development-key-only-for-loopback-use-0123456789")
+# Never a key that others could know: without one each process makes its own, and wsgi.py refuses to serve.
+NAMED_SECRET_KEY = env_text("PORTAL_SECRET_KEY")
+SECRET_KEY = NAMED_SECRET_KEY or secrets.token_urlsafe(50)
+SECRET_KEY_FALLBACKS = env_list("PORTAL_SECRET_KEY_FALLBACKS")
+BIND = env_text("PORTAL_BIND", "127.0.0.1")
 ALLOWED_HOSTS = env_list("PORTAL_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("PORTAL_ORIGINS")
 PORTAL_VAR = Path(env_text("PORTAL_VAR", str(BASE_DIR / "var")))
@@ -75,6 +89,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "ecosystem.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -112,6 +127,10 @@ DATABASES = {
         env_text("DATABASE_URL", "postgresql://portal@127.0.0.1:5432/portal"), conn_max_age=60, conn_health_checks=True
     )
 }
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+# Counters of the limiters: shared by all web processes, kept where everything else is (migration 0003 makes the table).
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "portal_cache"}}
 
 AUTH_USER_MODEL = "ecosystem.User"
 AUTHENTICATION_BACKENDS = [
@@ -134,6 +153,99 @@ STATIC_URL = "static/"
 STATIC_ROOT = PORTAL_VAR / "static"
 MEDIA_ROOT = PORTAL_VAR / "media"
 STATICFILES_DIRS = [BASE_DIR / "ecosystem" / "assets"]
+WHITENOISE_USE_FINDERS = LOCAL
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if LOCAL
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Transport and browser rules.
+HTTPS = env_flag("PORTAL_HTTPS", default=not LOCAL)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz/$"]
+SECURE_HSTS_SECONDS = env_number("PORTAL_HSTS_SECONDS", 31_536_000 if HTTPS else 0)
+# The portal speaks for its own name only; the names beside it belong to others.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if env_flag("PORTAL_BEHIND_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 12 * 60 * 60
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+# Unfold's Alpine evaluates expressions and sets styles; the admin alone allows it.
+ADMIN_CSP = SECURE_CSP | {
+    "script-src": [CSP.SELF, CSP.UNSAFE_INLINE, CSP.UNSAFE_EVAL],
+    "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
+}
+
+# Mail: SMTP where a host is named, else files in the data folder.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_text("PORTAL_FROM_EMAIL", "portal@localhost")
+MAILERS = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": env_text("PORTAL_SMTP_HOST"),
+            "port": env_number("PORTAL_SMTP_PORT", 587),
+            "username": env_text("PORTAL_SMTP_USER"),
+            "password": env_text("PORTAL_SMTP_PASSWORD"),
+            "use_tls": env_flag("PORTAL_SMTP_TLS", default=True),
+            "timeout": 15,
+        },
+    }
+    if env_text("PORTAL_SMTP_HOST")
+    else {
+        "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+        "OPTIONS": {"file_path": str(PORTAL_VAR / "mail")},
+    }
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_text("PORTAL_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        "axes": {"level": "WARNING"},
+    },
+}
 
 # The broker only rings the bell; the database holds the work (docs/flow.md).
 BROKER_URL = env_text("BROKER_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_connect_timeout": 2, "socket_keepalive": True} if BROKER_URL.startswith("redis") else {}
+)
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "recalc"
+CELERY_TASK_ROUTES = {
+    "scoring.tasks.*": {"queue": "recalc"},
+    "providers.tasks.*": {"queue": "ingest"},
+    "ecosystem.tasks.*": {"queue": "outbound"},
+}
+CELERY_TASK_SOFT_TIME_LIMIT = env_number("PORTAL_TASK_SECONDS", 600)
+CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 30
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_VAR / "run" / "beat-schedule")

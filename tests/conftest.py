@@ -18,6 +18,7 @@ if "PORTAL_TEST_FOLDER" not in os.environ:
     os.environ["PORTAL_TEST_FOLDER"] = str(folder)
 PLACES = Places.of(Path(os.environ["PORTAL_TEST_FOLDER"]))
 os.environ["DJANGO_SETTINGS_MODULE"] = "ecosystem.settings"
+os.environ["PORTAL_LOCAL"] = "1"
 os.environ["PORTAL_SECRET_KEY"] = "tests-only-" + "0123456789abcdef" * 4
 os.environ["PORTAL_VAR"] = str(PLACES.var)
 for name in ("PORTAL_DEBUG", "PORTAL_DEMO", "PORTAL_BUSINESS_TODAY", "PORTAL_HOSTS", "PORTAL_ORIGINS", "PORTAL_HTTPS"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecosystem.local.locks import FileLock
 from ecosystem.local.places import Places
-from ecosystem.local.stack import CHECKOUT, Stack, join
+from ecosystem.local.stack import CHECKOUT, Joining, begin
 
 # Commands that read no table; everything else finds the services running.
 WITHOUT_DATABASE = frozenset(
@@ -45,25 +45,33 @@ def needs_services(arguments: Sequence[str]) -> bool:
     return not (arguments[0] == "makemigrations" and "--check" in arguments)
 
 
-def prepare(arguments: Sequence[str]) -> Stack | None:
-    """Fill the environment for a local command; a deployment, which names its secret key, is left alone."""
-    if not os.environ.get("PORTAL_SECRET_KEY"):
-        var = var_folder()
+def is_local(arguments: Sequence[str]) -> bool:
+    """Say whether this is the machine's own portal: a server names its secret key, `up` is always local."""
+    return arguments[:1] == ["up"] or not os.environ.get("PORTAL_SECRET_KEY")
+
+
+def prepare(arguments: Sequence[str]) -> Joining | None:
+    """Fill the environment of a command and begin to use the embedded services where it needs them."""
+    needed = needs_services(arguments)
+    var = var_folder()
+    if is_local(arguments):
         os.environ["PORTAL_VAR"] = str(var)
-        if needs_services(arguments) or (var / "local.env").is_file():
+        os.environ.setdefault("PORTAL_LOCAL", "1")
+        if arguments[:1] == ["up"] or needed or (var / "local.env").is_file():
             os.environ.update({name: value for name, value in local_settings(var).items() if name not in os.environ})
-    if not needs_services(arguments):
+    if not needed:
         return None
-    stack = join(var_folder())
-    os.environ.setdefault("DATABASE_URL", stack.database_url)
-    os.environ.setdefault("BROKER_URL", stack.broker_url)
-    return stack
+    joining = begin(var)
+    os.environ.setdefault("DATABASE_URL", joining.places.database_url)
+    os.environ.setdefault("BROKER_URL", joining.places.broker_url)
+    return joining
 
 
 def local_settings(var: Path) -> dict[str, str]:
     """Return the settings kept in a data folder; decided once, at its first use.
 
-    A folder that starts with the demo keeps its business day for ever; PORTAL_DEMO=0 at the first use starts an empty one.
+    A folder that starts with the demo keeps its business day for ever; PORTAL_DEMO=0 at the first use starts an
+    empty one.
     """
     path = var / "local.env"
     with FileLock(Places.of(var).run / "settings.lock"):
@@ -77,4 +85,4 @@ def local_settings(var: Path) -> dict[str, str]:
             partial.write_text("\n".join(lines) + "\n")
             partial.rename(path)
     pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-    return {name: value for name, value in pairs}
+    return dict(pairs)

@@ -45,20 +45,43 @@ class Stack:
         return True
 
 
-def join(var: Path, *, throw_away: bool = False) -> Stack:
-    """Use the services of a data folder; start them when they are not up. StartFailed says why they did not start."""
+@dataclass(slots=True)
+class Joining:
+    """Services on their way up, so that the caller can load its own code meanwhile."""
+
+    places: Places
+    _users: FileLock
+    _guard: FileLock
+    _keeper: subprocess.Popen[bytes] | None
+
+    def finish(self) -> Stack:
+        """Wait until the services answer. StartFailed says why they do not."""
+        try:
+            _wait(self.places)
+        finally:
+            self._guard.close()
+        return Stack(self.places, self._users, self._keeper)
+
+
+def begin(var: Path, *, throw_away: bool = False) -> Joining:
+    """Start to use the services of a data folder; start them when they are not up."""
     places = Places.of(var)
     for folder in (places.run, places.log):
         folder.mkdir(parents=True, exist_ok=True)
     users = FileLock(places.run / "users.lock")
-    with FileLock(places.run / "guard.lock"):
-        users.shared()
-        keeper = None
-        if not alive(places):
-            places.state.unlink(missing_ok=True)
-            keeper = _start_keeper(places, throw_away=throw_away)
-        _wait(places)
-    return Stack(places, users, keeper)
+    guard = FileLock(places.run / "guard.lock")
+    guard.exclusive()
+    users.shared()
+    keeper = None
+    if not alive(places):
+        places.state.unlink(missing_ok=True)
+        keeper = _start_keeper(places, throw_away=throw_away)
+    return Joining(places, users, guard, keeper)
+
+
+def join(var: Path, *, throw_away: bool = False) -> Stack:
+    """Use the services of a data folder and wait until they answer."""
+    return begin(var, throw_away=throw_away).finish()
 
 
 def alive(places: Places) -> bool:
