@@ -240,7 +240,7 @@ CELERY_TASK_DEFAULT_QUEUE = "recalc"
 CELERY_TASK_ROUTES = {
     "scoring.tasks.*": {"queue": "recalc"},
     "providers.tasks.*": {"queue": "ingest"},
-    "ecosystem.tasks.*": {"queue": "outbound"},
+    "ecosystem.*": {"queue": "outbound"},
 }
 CELERY_TASK_SOFT_TIME_LIMIT = env_number("PORTAL_TASK_SECONDS", 600)
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 30
@@ -249,3 +249,32 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_VAR / "run" / "beat-schedule")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "ecosystem.api.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "ecosystem.api.Pages",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "ecosystem.api.Schema",
+    "EXCEPTION_HANDLER": "ecosystem.api.exception_handler",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Service-provider ecosystem portal",
+    "DESCRIPTION": "Register, ingest, roll up, score, tier, fund, publish. Money is integer fen; days are business days "
+    "in Asia/Shanghai; periods are half-open; identifiers are strings.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {},
+}
