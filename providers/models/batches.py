@@ -28,6 +28,9 @@ class Batch(models.Model):
     digest = models.CharField(_("SHA-256 of the content"), max_length=64)
     file_name = models.CharField(_("file"), max_length=200, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices)
+    subject = models.CharField(_("about"), max_length=10, blank=True, help_text=_("Empty for a register feed."))
+    measures = ArrayField(models.CharField(max_length=60), verbose_name=_("measures delivered"), default=list)
+    days = ArrayField(models.DateField(), verbose_name=_("days delivered"), default=list)
     rows = models.PositiveBigIntegerField(_("rows"), default=0)
     rows_added = models.PositiveBigIntegerField(_("rows added"), default=0)
     rows_changed = models.PositiveBigIntegerField(_("rows changed"), default=0)
@@ -88,6 +91,10 @@ class DeliveredDay(models.Model):
     subject = models.CharField(_("subject"), max_length=10)
     day = models.DateField(_("day"))
     measures = ArrayField(models.CharField(max_length=60), verbose_name=_("measures delivered"))
+    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    totals = models.JSONField(
+        _("totals"), default=dict, help_text=_("Day total of each flow: an unusual day is held against these.")
+    )
     batch = models.ForeignKey(Batch, verbose_name=_("batch"), on_delete=models.PROTECT, related_name="+")
 
     class Meta:

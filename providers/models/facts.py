@@ -78,7 +78,10 @@ def _history_table(feed: str, subject: Subject) -> type[FactTable]:
         {
             "db_table": f"fact_{feed}_{subject}_history",
             "verbose_name": f"superseded {feed} facts by {subject}",
-            "indexes": [models.Index(name=f"{feed[:8]}_{subject[:8]}_hist_by", fields=["superseded_by"])],
+            "indexes": [
+                models.Index(name=f"{feed[:8]}_{subject[:8]}_hist_by", fields=["superseded_by"]),
+                models.Index(name=f"{feed[:8]}_{subject[:8]}_hist_of", fields=["batch_id"]),
+            ],
         },
     )
     return type(
