@@ -27,7 +27,11 @@ class Unit(models.TextChoices):
 
 
 class BudgetPool(models.Model):
-    """A capped amount of one unit; ``committed`` is moved by one conditional UPDATE and never passes the cap."""
+    """A capped amount of one unit; ``committed`` is moved by one conditional UPDATE and never passes the cap.
+
+    What lapses or is clawed back returns to a pool of money and may be granted again; impressions once issued stay
+    counted against the cap, used or not. The pool of a plan's target has the code ``PLAN/target``.
+    """
 
     plan = models.ForeignKey("scoring.Plan", verbose_name=_("plan"), on_delete=models.PROTECT, related_name="pools")
     code = models.CharField(_("code"), max_length=40, unique=True)
@@ -39,7 +43,7 @@ class BudgetPool(models.Model):
     unit = models.CharField(_("unit"), max_length=12, choices=Unit.choices)
     cap = models.BigIntegerField(_("cap"))
     committed = models.BigIntegerField(_("committed"), default=0)
-    paid = models.BigIntegerField(_("paid or used"), default=0)
+    paid = models.BigIntegerField(_("paid or used"), default=0, help_text=_("Net of what was clawed back."))
     expired = models.BigIntegerField(_("expired or clawed back"), default=0)
 
     class Meta:
@@ -58,6 +62,20 @@ class BudgetPool(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    def name(self, language: str) -> str:
+        """Return the pool's name in the language, Chinese unless English is asked for."""
+        return self.name_en if language.startswith("en") else self.name_zh
+
+    @property
+    def available(self) -> int:
+        """Return what may still be granted, in the pool's unit."""
+        return self.cap - self.committed
+
+    @property
+    def lapsed_returns(self) -> bool:
+        """Tell whether what lapses may be granted again."""
+        return self.unit == Unit.FEN
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

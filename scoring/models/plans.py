@@ -12,6 +12,8 @@ from ecosystem.roles import STAFF, Role
 from providers.models import Provider
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from django.contrib.auth.models import AnonymousUser
 
     from ecosystem.models import User
@@ -41,6 +43,10 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    def name(self, language: str) -> str:
+        """Return the plan's name in the language, Chinese unless English is asked for."""
+        return self.name_en if language.startswith("en") else self.name_zh
 
 
 class PlanTarget(models.Model):
@@ -76,13 +82,15 @@ class PlanTarget(models.Model):
                 name="plantarget_band_not_empty",
                 condition=Q(below__isnull=True) | Q(at_least__isnull=False, below__gt=F("at_least")),
             ),
-            models.CheckConstraint(
-                name="plantarget_has_goal", condition=Q(target__isnull=False) | Q(cap__isnull=False)
-            ),
+            models.CheckConstraint(name="plantarget_one_goal", condition=Q(target__isnull=True) | Q(cap__isnull=True)),
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan}/{self.code}"
+        return f"{self.plan.code}/{self.code}"
+
+    def name(self, language: str) -> str:
+        """Return the target's name in the language, Chinese unless English is asked for."""
+        return self.name_en if language.startswith("en") else self.name_zh
 
     @property
     def counts_providers(self) -> bool:
@@ -97,6 +105,18 @@ class StandingQuerySet(models.QuerySet["Standing"]):
         """Keep the standings of providers this user may see."""
         return self.filter(provider__in=Provider.objects.visible_to(user))
 
+    def of(self, plan: Plan, as_of: date) -> StandingQuerySet:
+        """Keep one plan's standings as of a day."""
+        return self.filter(plan=plan, as_of=as_of)
+
+    def largest_first(self) -> StandingQuerySet:
+        """Order by rank, total."""
+        return self.order_by("-value", "provider_id")
+
+    def after(self, value: int, provider_id: int) -> StandingQuerySet:
+        """Keep what comes after one row of ``largest_first`` (keyset paging)."""
+        return self.filter(Q(value__lt=value) | Q(value=value, provider_id__gt=provider_id))
+
 
 class Standing(models.Model):
     """Where one provider stands against a plan's bands as of a day: its value and the band it has reached."""
@@ -107,6 +127,7 @@ class Standing(models.Model):
     )
     as_of = models.DateField(_("as of"))
     value = models.BigIntegerField(_("value"))
+    rank = models.PositiveIntegerField(_("rank"), help_text=_("By value; equal values share a rank."))
     band = models.ForeignKey(
         PlanTarget,
         verbose_name=_("tier reached"),
@@ -155,7 +176,9 @@ class Progress(models.Model):
     quality_value = models.BigIntegerField(
         _("of it with grade B or better"), null=True, blank=True, help_text=_("The quality count.")
     )
-    gap = models.BigIntegerField(_("missing"))
+    gap = models.BigIntegerField(
+        _("missing"), null=True, blank=True, help_text=_("To the target or left under the cap; none without either.")
+    )
     pace = models.BigIntegerField(_("at the present pace"), null=True, blank=True)
     is_baseline = models.BooleanField(
         _("imported baseline"),

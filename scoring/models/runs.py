@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from ecosystem.errors import WrongStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -29,6 +34,20 @@ class RunQuerySet(models.QuerySet["Run"]):
     def newest_first(self) -> RunQuerySet:
         """Order by as-of date, newest first, total."""
         return self.order_by("-as_of", "-pk")
+
+    def advance(self, run_id: int, *, needs: Collection[str], leaves: str, **fields: object) -> Run:
+        """Move one official run's status by one conditional UPDATE; a twin finds the status gone and is refused."""
+        moved = self.filter(pk=run_id, kind=Run.Kind.OFFICIAL, status__in=needs).update(status=leaves, **fields)
+        run = self.select_related("rubric_version").get(pk=run_id)
+        if not moved:
+            raise WrongStatus(
+                _("The run is %(found)s; this step needs it %(needed)s.")
+                % {
+                    "found": run.get_status_display(),
+                    "needed": " / ".join(str(Run.Status(status).label) for status in needs),
+                }
+            )
+        return run
 
 
 class Run(models.Model):
