@@ -1,0 +1,111 @@
+"""Whether all parts of the portal are up: database, migrations, broker, workers."""
+
+import threading
+from datetime import timedelta
+from functools import cache
+
+import kombu
+import psycopg
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from ecosystem.models import ScheduleSlot
+
+HEARTBEAT = {"job": "heartbeat", "slot": "worker"}
+HEARTBEAT_LIMIT = timedelta(seconds=60)
+PATIENCE_SECONDS = 1.7
+STATEMENT_MILLISECONDS = 1000
+NOT_FOR_A_PROBE = frozenset({"context", "cursor_factory", "connect_timeout", "options", "prepare_threshold"})
+
+
+@shared_task(name="ecosystem.health.heartbeat")
+def heartbeat() -> None:
+    """Write that beat, broker, a worker and the database work together."""
+    ScheduleSlot.objects.update_or_create(**HEARTBEAT, defaults={"taken_at": timezone.now()})
+
+
+def ring() -> None:
+    """Ask a worker for a heartbeat now; a silent broker is seen by `report`."""
+    heartbeat.apply_async(expires=30, retry=False)
+
+
+def report() -> dict[str, str]:
+    """Return each part with "ok" or what is wrong, within two seconds whatever hangs."""
+    found = dict.fromkeys(("database", "migrations", "worker", "broker"), "no answer")
+    threads = [
+        threading.Thread(target=look, args=(found,), daemon=True) for look in (_look_at_database, _look_at_broker)
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = timezone.now() + timedelta(seconds=PATIENCE_SECONDS)
+    for thread in threads:
+        thread.join(max(0.0, (deadline - timezone.now()).total_seconds()))
+    return dict(found)
+
+
+def _look_at_database(found: dict[str, str]) -> None:
+    """Ask on a connection of its own, so that a hanging server hangs nothing else."""
+    parameters = connection.get_connection_params()
+    wanted = {name: value for name, value in parameters.items() if name not in NOT_FOR_A_PROBE}
+    try:
+        with psycopg.connect(
+            **wanted, connect_timeout=2, options=f"-c statement_timeout={STATEMENT_MILLISECONDS}"
+        ) as fresh:
+            found["database"] = "ok"
+            applied = set(fresh.execute("SELECT app, name FROM django_migrations").fetchall())
+            missing = [".".join(known) for known in known_migrations() if known not in applied]
+            found["migrations"] = f"not applied: {', '.join(missing[:5])}" if missing else "ok"
+            row = fresh.execute(
+                "SELECT taken_at FROM ecosystem_scheduleslot WHERE job = %(job)s AND slot = %(slot)s", HEARTBEAT
+            ).fetchone()
+            found["worker"] = "ok" if row and timezone.now() - row[0] < HEARTBEAT_LIMIT else "no heartbeat"
+    except psycopg.errors.UndefinedTable:
+        found["migrations"] = "not applied"
+    except psycopg.Error as error:
+        found["database"] = type(error).__name__
+
+
+def _look_at_broker(found: dict[str, str]) -> None:
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    try:
+        with kombu.Connection(settings.BROKER_URL, connect_timeout=1, transport_options=dict(options)) as broker:
+            broker.ensure_connection(max_retries=1, timeout=1)
+            channel = broker.channel()
+            channel.close()
+            found["broker"] = "ok"
+    except (OSError, *_broker_errors()) as error:
+        found["broker"] = type(error).__name__
+
+
+def _broker_errors() -> tuple[type[Exception], ...]:
+    broker = kombu.Connection(settings.BROKER_URL)
+    return (*broker.connection_errors, *broker.channel_errors, kombu.exceptions.OperationalError)
+
+
+@cache
+def known_migrations() -> tuple[tuple[str, str], ...]:
+    """Return every migration as (app, name); the files of a running process do not change."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    return tuple(sorted(loader.disk_migrations))
+
+
+def missing_migrations(database: BaseDatabaseWrapper) -> list[str]:
+    """Return the migrations that the database does not have yet; quicker than asking `migrate`."""
+    applied = set(MigrationRecorder(database).applied_migrations())
+    return [".".join(known) for known in known_migrations() if known not in applied]
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when every part is up, else 503, with the state of each part."""
+    parts = report()
+    return JsonResponse(parts, status=200 if set(parts.values()) == {"ok"} else 503)
