@@ -126,6 +126,16 @@ class Binding(models.Model):
                 condition=~Q(status="confirmed")
                 | Q(confirmed_at__isnull=False) & (~Q(confirmed_by="") | ~Q(evidence="")),
             ),
+            models.UniqueConstraint(
+                name="binding_one_open_proposal_per_merchant_role",
+                fields=["provider", "merchant", "role"],
+                condition=Q(status="proposed", merchant__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="binding_one_open_proposal_per_streamer_role",
+                fields=["provider", "streamer", "role"],
+                condition=Q(status="proposed", streamer__isnull=False),
+            ),
             ExclusionConstraint(
                 name="binding_one_provider_per_merchant_role_day",
                 expressions=[

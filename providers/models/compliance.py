@@ -10,26 +10,29 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
+class ViolationKind(models.TextChoices):
+    """The fourteen kinds of the rule."""
+
+    POSING = "posing_as_platform", _("recruiting in the platform's name")
+    FALSE_ADVERTISING = "false_advertising", _("false advertising")
+    IMPROPER_SPEECH = "improper_speech", _("improper speech")
+    HARASSMENT = "harassment", _("harassing staff")
+    UNCIVIL = "uncivil_language", _("uncivil language")
+    FALSIFIED = "falsified_information", _("falsified information")
+    REFUSED_PAPERS = "refused_papers", _("refusing to hand in papers")
+    INCITING = "inciting_violations", _("leading others to violate rules")
+    OFF_PLATFORM = "off_platform_deal", _("off-platform deal")
+    ACCOUNT_LENDING = "account_lending", _("lending or selling the account")
+    EXPLOITING = "exploiting_loopholes", _("exploiting loopholes")
+    ACCOUNT_THEFT = "account_theft", _("stealing accounts")
+    FRAUD = "fraud", _("obtaining goods by fraud")
+    BRIBERY = "bribery", _("commercial bribery")
+
+
 class Violation(models.Model):
     """One case; an open grave one caps the grade, a proven breach of integrity even more."""
 
-    class Kind(models.TextChoices):
-        """The fourteen kinds of the rule."""
-
-        POSING = "posing_as_platform", _("recruiting in the platform's name")
-        FALSE_ADVERTISING = "false_advertising", _("false advertising")
-        IMPROPER_SPEECH = "improper_speech", _("improper speech")
-        HARASSMENT = "harassment", _("harassing staff")
-        UNCIVIL = "uncivil_language", _("uncivil language")
-        FALSIFIED = "falsified_information", _("falsified information")
-        REFUSED_PAPERS = "refused_papers", _("refusing to hand in papers")
-        INCITING = "inciting_violations", _("leading others to violate rules")
-        OFF_PLATFORM = "off_platform_deal", _("off-platform deal")
-        ACCOUNT_LENDING = "account_lending", _("lending or selling the account")
-        EXPLOITING = "exploiting_loopholes", _("exploiting loopholes")
-        ACCOUNT_THEFT = "account_theft", _("stealing accounts")
-        FRAUD = "fraud", _("obtaining goods by fraud")
-        BRIBERY = "bribery", _("commercial bribery")
+    Kind = ViolationKind
 
     class Severity(models.TextChoices):
         """How grave it is."""
@@ -46,13 +49,15 @@ class Violation(models.Model):
         ANNULLED = "annulled", _("annulled")
 
     # Kinds whose proof means the provider's word cannot be relied on (gate to grade D).
-    INTEGRITY = frozenset({Kind.OFF_PLATFORM, Kind.FALSIFIED, Kind.FRAUD, Kind.BRIBERY})
+    INTEGRITY = frozenset(
+        {ViolationKind.OFF_PLATFORM, ViolationKind.FALSIFIED, ViolationKind.FRAUD, ViolationKind.BRIBERY}
+    )
 
     code = models.CharField(_("case number"), max_length=40, unique=True)
     provider = models.ForeignKey(
         "providers.Provider", verbose_name=_("provider"), on_delete=models.PROTECT, related_name="violations"
     )
-    kind = models.CharField(_("kind"), max_length=24, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=24, choices=ViolationKind.choices)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity.choices)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
     opened_on = models.DateField(_("opened on"))
@@ -72,6 +77,7 @@ class Violation(models.Model):
         verbose_name = _("violation")
         verbose_name_plural = _("violations")
         constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="violation_kind_known", condition=Q(kind__in=ViolationKind.values)),
             models.CheckConstraint(
                 name="violation_severity_known", condition=Q(severity__in=["minor", "medium", "grave"])
             ),

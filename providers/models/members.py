@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -69,6 +70,12 @@ class Invitation(models.Model):
             models.CheckConstraint(
                 name="invitation_accepted_or_revoked",
                 condition=Q(accepted_at__isnull=True) | Q(revoked_at__isnull=True),
+            ),
+            models.UniqueConstraint(
+                "provider",
+                Lower("email"),
+                name="invitation_one_open_per_address",
+                condition=Q(accepted_at__isnull=True, revoked_at__isnull=True),
             ),
         ]
 

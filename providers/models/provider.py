@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, F, Func, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ecosystem.roles import STAFF, Role
-from providers.choices import ProviderCategory, Province
+from providers import credit_code
+from providers.choices import GoodsCategory, ProviderCategory, Province
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from ecosystem.models import User
+
+
+class CreditCodeIsRight(Func):
+    """The check character of GB 32100 in SQL (migration ``credit_code``)."""
+
+    function = "credit_code_is_right"
+    arity = 1
+    output_field = BooleanField()
 
 
 class ProviderQuerySet(models.QuerySet["Provider"]):
@@ -66,7 +75,9 @@ class Provider(models.Model):
     code = models.CharField(_("code"), max_length=40, unique=True)
     name = models.CharField(_("name"), max_length=120)
     category = models.CharField(_("provider category"), max_length=20, choices=ProviderCategory.choices)
-    goods_category = models.CharField(_("main goods category"), max_length=20, blank=True)
+    goods_category = models.CharField(
+        _("main goods category"), max_length=20, choices=GoodsCategory.choices, blank=True
+    )
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.DRAFT)
     country = models.CharField(_("country (ISO 3166)"), max_length=2, default="CN")
     credit_code = models.CharField(
@@ -121,8 +132,22 @@ class Provider(models.Model):
             models.CheckConstraint(name="provider_category_known", condition=Q(category__in=ProviderCategory.values)),
             models.CheckConstraint(
                 name="provider_credit_code_shape",
-                condition=Q(credit_code="")
-                | Q(credit_code__regex=r"^[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}$"),
+                condition=Q(credit_code="") | Q(credit_code__regex=credit_code.SHAPE),
+            ),
+            models.CheckConstraint(
+                name="provider_credit_code_check_character",
+                condition=Q(credit_code="") | Q(CreditCodeIsRight(F("credit_code"))),
+            ),
+            models.CheckConstraint(
+                name="provider_bank_account_is_sha256",
+                condition=Q(bank_account_digest="") | Q(bank_account_digest__regex=r"^[0-9a-f]{64}$"),
+            ),
+            models.CheckConstraint(
+                name="provider_goods_category_known",
+                condition=Q(goods_category="") | Q(goods_category__in=GoodsCategory.values),
+            ),
+            models.CheckConstraint(
+                name="provider_province_known", condition=Q(province="") | Q(province__in=Province.values)
             ),
             models.CheckConstraint(
                 name="provider_mainland_has_credit_code",

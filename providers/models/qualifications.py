@@ -58,6 +58,12 @@ class Qualification(models.Model):
         verbose_name_plural = _("qualification documents")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
+                name="qualification_kind_known",
+                condition=Q(
+                    kind__in=["business_licence", "taxpayer", "office", "team", "brand_authorisation", "other"]
+                ),
+            ),
+            models.CheckConstraint(
                 name="qualification_status_known", condition=Q(status__in=["pending", "accepted", "refused"])
             ),
             models.CheckConstraint(

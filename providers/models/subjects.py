@@ -57,6 +57,9 @@ class Merchant(models.Model):
         verbose_name_plural = _("merchants")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(name="merchant_category_known", condition=Q(category__in=GoodsCategory.values)),
+            models.CheckConstraint(
+                name="merchant_province_known", condition=Q(province="") | Q(province__in=Province.values)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -97,6 +100,9 @@ class Streamer(models.Model):
         verbose_name_plural = _("streamers")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(name="streamer_category_known", condition=Q(category__in=GoodsCategory.values)),
+            models.CheckConstraint(
+                name="streamer_province_known", condition=Q(province="") | Q(province__in=Province.values)
+            ),
             models.CheckConstraint(name="streamer_has_person", condition=~Q(person="")),
         ]
         indexes: ClassVar[list[models.Index]] = [models.Index(name="streamer_by_person", fields=["person"])]
