@@ -5,6 +5,7 @@
 in which a comparison or a rounding could not be decided within that bound, so that those few can be computed again exactly.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
@@ -46,6 +47,7 @@ class Number(Protocol):
     def log10(self) -> Self: ...
     def sqrt(self) -> Self: ...
     def log_share(self, start: Fraction, end: Fraction) -> Self: ...
+    def reduced(self) -> Self: ...
     def floats(self) -> Doubles: ...
 
 
@@ -219,25 +221,15 @@ class ExactField:
 
     def positions(self, values: Exact, members: Sequence[Fraction]) -> Integers:
         """Twice the number of members below each value plus the number equal to it; members are sorted."""
-        below = np.zeros(values.numerator.size, dtype=object)
-        for member in members:
-            placed = rational(member)
-            below = below + placed.below(values) * 2 + self.equal(placed, values)
-        return below
+        return _objects([bisect_left(members, value) + bisect_right(members, value) for value in values.fractions()])
 
     def geometric_mean(self, values: Sequence[Exact], weights: Sequence[Integers]) -> Exact:
         """The product of positive values to the power of their share of weight; a weight of 0 takes no part."""
-        size = max(array.size for array in (*(value.numerator for value in values), *weights))
-        columns = [
-            zip(*np.broadcast_arrays(v.numerator, v.denominator, w, np.zeros(size)), strict=True)
-            for v, w in zip(values, weights, strict=True)
+        factors = [
+            zip(*np.broadcast_arrays(value.numerator, value.denominator, weight, np.empty(self.size)), strict=True)
+            for value, weight in zip(values, weights, strict=True)
         ]
-        return _rationals(
-            [
-                _geometric([(over, under, weight) for over, under, weight, _ in row])
-                for row in zip(*columns, strict=True)
-            ]
-        )
+        return _rationals([_geometric(row) for row in zip(*factors, strict=True)])
 
     def rounded(self, values: Exact, decimals: int) -> NDArray[np.int64]:
         """Quantise half-up (away from zero on a tie) to whole units of 10**-decimals."""
@@ -245,10 +237,10 @@ class ExactField:
         return np.where(values.numerator < 0, -magnitude, magnitude).astype(np.int64)
 
 
-def _geometric(factors: Sequence[tuple[int, int, int]]) -> Decimal:
-    """A weighted geometric mean, to 34 significant digits."""
+def _geometric(factors: Sequence[tuple[Any, ...]]) -> Decimal:
+    """A weighted geometric mean of (numerator, denominator, weight, …), to 34 significant digits."""
     logarithms, total = Decimal(0), 0
-    for over, under, weight in factors:
+    for over, under, weight, *_ in factors:
         if weight:
             logarithms = _GUARDED.fma(Decimal(int(weight)), _quotient(over, under).ln(_GUARDED), logarithms)
             total += int(weight)
@@ -370,6 +362,10 @@ class Floats:
         ratio = self / Floats(np.array([float(start)]), ULP)
         return ratio.ln() / Floats(np.array([span]), LIBM + ULP / min(abs(span), 1.0))
 
+    def reduced(self) -> "Floats":
+        """Floats are never longer than they are."""
+        return self
+
     def floats(self) -> Doubles:
         return self.value
 
@@ -429,7 +425,7 @@ class FloatField:
                 + share * np.where(room > 0, value.spread / np.where(room > 0, room, 1.0), 1.0)
             )
         mean = np.exp(logarithm)
-        return Floats(mean, LIBM, mean * np.expm1(np.minimum(error + ULP * len(values) * np.abs(logarithm), 700.0)))
+        return Floats(mean, LIBM, mean * np.expm1(np.minimum(error, 700.0)))
 
     def rounded(self, values: Floats, decimals: int) -> NDArray[np.int64]:
         """Quantise half-up (away from zero on a tie) to whole units of 10**-decimals."""

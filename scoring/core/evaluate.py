@@ -1,0 +1,265 @@
+"""Evaluate a rubric's tree over inputs, in floats or exactly: the rules of states, samples, carrying and aggregation, written once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from scoring.core.calculate import ONE, ZERO, Cells, Truths, absence, disputed, gather, numbers, read_column, truths
+from scoring.core.formula import Formula, Operand, Reading
+from scoring.core.inputs import Column, Inputs, State, States
+from scoring.core.numbers import Bools, Field, Integers, Number
+from scoring.core.points import Percentile, Points, ZScore, place, place_within, usable
+from scoring.core.rubric import Leaf, Node, Rubric
+
+type Marks = Mapping[str, Bools]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeafResult[N: Number]:
+    """An indicator for all subjects: points where known, the state it was found in, and what was done about it.
+
+    carried, owed (counted as 0), incident (dropped, the platform owes it), shrunk, disputed: where that happened.
+    """
+
+    points: Cells[N]
+    state: States
+    value: Cells[N]
+    count: Cells[N] | None
+    marks: Marks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeResult[N: Number]:
+    """A node for all subjects: its points, its children's weights, and where weight was re-spread."""
+
+    points: Cells[N]
+    weights: tuple[Integers, ...]
+    reweighted: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation[N: Number]:
+    """Every indicator and node of a rubric, by code."""
+
+    leaves: Mapping[str, LeafResult[N]]
+    nodes: Mapping[str, NodeResult[N]]
+
+    def points(self, code: str) -> Cells[N]:
+        """The points of an indicator or node."""
+        return self.leaves[code].points if code in self.leaves else self.nodes[code].points
+
+
+def evaluate[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> Evaluation[N]:
+    """Compute all points; ValueError names columns that are absent from the inputs."""
+    leaves = {leaf.code: _leaf(leaf, rubric, inputs, field) for leaf in rubric.leaves()}
+    nodes: dict[str, NodeResult[N]] = {}
+    for node in reversed([item for item in rubric.walk() if isinstance(item, Node)]):
+        weights = (
+            capability_weights(rubric, inputs) if node is rubric.root else [np.array([c.weight]) for c in node.children]
+        )
+        children = [leaves[c.code].points if isinstance(c, Leaf) else nodes[c.code].points for c in node.children]
+        least = rubric.needs_capabilities if node is rubric.root else 0
+        nodes[node.code] = _node(replace(node, needs_count=max(node.needs_count, least)), children, weights, field)
+    return Evaluation(leaves, nodes)
+
+
+def capability_weights(rubric: Rubric, inputs: Inputs) -> list[Integers]:
+    """The weights of the root's children: the rubric's own, or per subject those of its profile."""
+    own = {child.code: child.weight for child in rubric.capabilities}
+    if inputs.profiles is None:
+        return [np.array([weight]) for weight in own.values()]
+    unknown = sorted(set(inputs.profiles) - set(rubric.profiles) - {""})
+    if unknown:
+        raise ValueError(f"the rubric has no profile {', '.join(unknown)}")
+    names = ["", *rubric.profiles]
+    index = np.array([names.index(name) for name in inputs.profiles], dtype=np.intp)
+    return [
+        np.array([weight, *(profile[code] for profile in rubric.profiles.values())])[index]
+        for code, weight in own.items()
+    ]
+
+
+# --- indicators ----------------------------------------------------------------------------------------------------------------
+
+
+def _leaf[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]) -> LeafResult[N]:
+    """Compute an indicator, and let its policy act where data is owed."""
+    result = _measured(leaf, rubric, inputs, field)
+    owed = (result.state == State.NO_DATA) | (result.state == State.STALE)
+    if leaf.missing == "not_applicable" or not owed.any():
+        return result
+    points, marks = result.points, dict(result.marks)
+    if inputs.previous is not None:
+        # The previous cycle's points are used as that cycle measured them: a value is carried once, never twice.
+        before = _measured(leaf, rubric, inputs.previous, field)
+        marks["carried"] = owed & before.points.known
+        points = Cells(before.points.number.where(marks["carried"], points.number), points.known | marks["carried"])
+        owed = owed & ~marks["carried"]
+    if leaf.missing == "owed_by_platform":
+        return replace(result, points=points, marks={**marks, "incident": owed})
+    points = Cells(field.constant(ZERO).where(owed, points.number), points.known | owed)
+    return replace(result, points=points, marks={**marks, "owed": owed})
+
+
+def _measured[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]) -> LeafResult[N]:
+    """Compute an indicator from the inputs alone: applicability first, then the sample, then the value."""
+    verdict = _Verdict(field.size)
+    given = inputs.columns.get(Operand(leaf.code, "given"))
+    if leaf.applies_when is not None and (columns := _columns(leaf, leaf.applies_when, inputs, given)) is not None:
+        applies = truths(leaf.applies_when, columns, field)
+        verdict.settle(~applies.known, absence(columns, field.size))
+        verdict.settle(~applies.true, State.NOT_APPLICABLE)
+    count = None
+    if leaf.sample is not None and (columns := _columns(leaf, leaf.sample.count, inputs, given)) is not None:
+        count = numbers(leaf.sample.count, columns, field)
+        verdict.settle(~count.known, absence(columns, field.size))
+        least = field.constant(leaf.sample.at_least * leaf.sample.insufficient_below)
+        verdict.settle(field.less(count.number, least), State.INSUFFICIENT_SAMPLE)
+    if given is not None:
+        columns = {Reading(leaf.code, "given"): given}
+        value = read_column(given, field)
+    else:
+        columns = gather(leaf.value.operands(leaf.window), inputs)
+        value = numbers(leaf.value, columns, field)
+    verdict.settle(~value.known, absence(columns, field.size))
+    doubtful = disputed(columns, field.size) & verdict.open
+    points = _placed(leaf.code, leaf.points, value, rubric, inputs, field)
+    verdict.settle(~points.known, State.INSUFFICIENT_SAMPLE)
+    number, marks = points.number, {"disputed": doubtful & verdict.open}
+    verdict.settle(doubtful, State.DISPUTED)
+    if leaf.sample is not None and leaf.sample.shrink_to is not None and count is not None:
+        at_least = field.constant(leaf.sample.at_least)
+        share = count.number.clip(ZERO, leaf.sample.at_least) / at_least
+        number = number * share + field.constant(leaf.sample.shrink_to) * (field.constant(ONE) - share)
+        marks["shrunk"] = verdict.known & field.less(count.number, at_least)
+    return LeafResult(Cells(number.reduced(), verdict.known), verdict.state, value, count, marks)
+
+
+class _Verdict:
+    """The state of each subject's cell; the first thing found wrong decides."""
+
+    def __init__(self, size: int) -> None:
+        self.state: States = np.zeros(size, dtype=np.int8)
+
+    @property
+    def open(self) -> Bools:
+        return self.state == State.VALUE
+
+    @property
+    def known(self) -> Bools:
+        return (self.state == State.VALUE) | (self.state == State.DISPUTED)
+
+    def settle(self, where: Bools, state: State | States) -> None:
+        self.state = np.where(where & self.open, np.int8(state) if isinstance(state, State) else state, self.state)
+
+
+def _columns(leaf: Leaf, formula: Formula, inputs: Inputs, given: Column | None) -> Mapping[Reading, Column] | None:
+    """Look up the columns of a condition or sample; None where a given value stands without them."""
+    beside = leaf.value if formula is not leaf.applies_when else None
+    operands = formula.operands(leaf.window, beside=beside)
+    if given is not None and any(operand not in inputs.columns for operand in operands.values()):
+        return None
+    return gather(operands, inputs)
+
+
+def _placed[N: Number](
+    code: str, points: Points, value: Cells[N], rubric: Rubric, inputs: Inputs, field: Field[N]
+) -> Cells[N]:
+    """Place values on the scale, each subject within its cohort where the scale is relative to one."""
+    if not isinstance(points, Percentile | ZScore):
+        return place(value, points, rubric.scale, field)
+    result = Cells(field.constant(ZERO), np.zeros(field.size, dtype=bool))
+    labels = np.array(inputs.cohort_of if inputs.cohort_of is not None else [""] * field.size, dtype=object)
+    for label in sorted(set(labels)):
+        cohort = inputs.cohorts.get((code, label)) or rubric.cohorts.get((code, label))
+        if cohort is not None and usable(points, cohort):
+            placed = place_within(value, points, rubric.scale, cohort, field)
+            members = np.asarray(labels == label, dtype=bool)
+            result = Cells(placed.number.where(members, result.number), result.known | (members & placed.known))
+    return result
+
+
+# --- nodes ---------------------------------------------------------------------------------------------------------------------
+
+
+def _node[N: Number](
+    node: Node, children: Sequence[Cells[N]], weights: Sequence[Integers], field: Field[N]
+) -> NodeResult[N]:
+    """Bring the children's points together; a child without points or without weight takes no part."""
+    present = [child.known & (weight > 0) for child, weight in zip(children, weights, strict=True)]
+    total = sum(weights, np.zeros(1, dtype=np.int64))
+    there = sum(
+        (weight * mask for weight, mask in zip(weights, present, strict=True)), np.zeros(field.size, dtype=np.int64)
+    )
+    count = sum((mask.astype(np.int64) for mask in present), np.zeros(field.size, dtype=np.int64))
+    known = (count >= node.needs_count) & (there * node.needs.denominator >= total * node.needs.numerator)
+    points = [child.number for child in children]
+    if node.missing == "zero":
+        points = [number.where(mask, field.constant(ZERO)) for number, mask in zip(points, present, strict=True)]
+        present = [np.broadcast_to(weight > 0, field.size) for weight in weights]
+    elif node.missing == "fail":
+        known &= there == total
+    else:
+        known &= there > 0
+    parts = list(_parts(points, present, weights))
+    return NodeResult(Cells(_aggregated(node, parts, field), known), tuple(weights), known & (there < total))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part[N: Number]:
+    points: N
+    present: Bools
+    weight: Integers
+
+
+def _parts[N: Number](points: Sequence[N], present: Sequence[Bools], weights: Sequence[Integers]) -> Iterator[_Part[N]]:
+    for number, mask, weight in zip(points, present, weights, strict=True):
+        yield _Part(number, mask, weight * mask)
+
+
+def _aggregated[N: Number](node: Node, parts: Sequence[_Part[N]], field: Field[N]) -> N:
+    if node.aggregate in ("minimum", "maximum"):
+        return _extreme(node.aggregate == "minimum", parts)
+    zero, one = field.constant(ZERO), field.constant(ONE)
+    there = sum((part.weight for part in parts), np.zeros(field.size, dtype=np.int64))
+    # Where nothing is present the mean means nothing; its weight is set to that of all to keep the arithmetic tame.
+    weight = field.integers(np.where(there > 0, there, max(1, int(there.max(initial=1)))))
+    if node.aggregate == "weighted_mean":
+        total = zero
+        for part in parts:
+            total = total + part.points.where(part.present, zero) * field.integers(part.weight)
+        return total / weight
+    positive = [field.less(zero, part.points) | ~part.present for part in parts]
+    tame = [part.points.where(part.present & above, one) for part, above in zip(parts, positive, strict=True)]
+    if node.aggregate == "geometric_mean":
+        mean = field.geometric_mean(tame, [part.weight for part in parts])
+    else:
+        inverse = zero
+        for number, part in zip(tame, parts, strict=True):
+            inverse = inverse + field.integers(part.weight) / number
+        mean = weight / inverse.where(there > 0, one)
+    return mean.where(np.logical_and.reduce(positive), zero)
+
+
+def _extreme[N: Number](smallest: bool, parts: Sequence[_Part[N]]) -> N:
+    result, seen = parts[0].points, parts[0].present
+    for part in parts[1:]:
+        both = result.minimum(part.points) if smallest else result.maximum(part.points)
+        result = both.where(part.present & seen, part.points.where(part.present, result))
+        seen = seen | part.present
+    return result
+
+
+def gate_truths[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> list[Truths]:
+    """Decide the gates; one whose columns are not there cannot be evaluated for anybody."""
+    decided = []
+    for gate in rubric.gates:
+        operands = gate.when.operands(gate.window)
+        if all(operand in inputs.columns for operand in operands.values()):
+            decided.append(truths(gate.when, gather(operands, inputs), field))
+        else:
+            nobody = np.zeros(field.size, dtype=bool)
+            decided.append(Truths(nobody, nobody))
+    return decided

@@ -1,0 +1,293 @@
+"""Score: published totals, grades and ranks, proved digit by digit; floats where their error bound decides, rationals elsewhere."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.core.evaluate import Evaluation, capability_weights, evaluate, gate_truths
+from scoring.core.inputs import Inputs, State, States
+from scoring.core.numbers import Bools, Doubles, Exact, ExactField, Field, FloatField, Floats, Number
+from scoring.core.rubric import Leaf, Rubric
+
+type Units = NDArray[np.int64]
+type Grades = NDArray[np.int8]
+
+LEAF_FLAGS = ("carried", "owed", "incident", "insufficient", "shrunk", "disputed")
+NODE_FLAGS = ("unrated", "reweighted")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What is published of each subject, row by row; ranks need all rows and come later.
+
+    units: totals in steps of 10**-published_decimals points. grade: index into rubric.grades, −1 = none.
+    """
+
+    rated: Bools
+    units: Units
+    grade: Grades
+    grade_before_floors: Grades
+    blocked: Bools
+    points: Mapping[str, Doubles]
+    states: Mapping[str, States]
+    flagged: Mapping[str, Bools]
+
+    def with_rows(self, rows: NDArray[np.intp], other: "Judged") -> "Judged":
+        """Replace some rows."""
+        nowhere = np.zeros(self.rated.size, dtype=bool)
+        nowhere_else = np.zeros(rows.size, dtype=bool)
+        flags = dict.fromkeys((*self.flagged, *other.flagged))
+        return Judged(
+            rated=_put(self.rated, rows, other.rated),
+            units=_put(self.units, rows, other.units),
+            grade=_put(self.grade, rows, other.grade),
+            grade_before_floors=_put(self.grade_before_floors, rows, other.grade_before_floors),
+            blocked=_put(self.blocked, rows, other.blocked),
+            points={code: _put(values, rows, other.points[code]) for code, values in self.points.items()},
+            states={code: _put(values, rows, other.states[code]) for code, values in self.states.items()},
+            flagged={
+                flag: _put(self.flagged.get(flag, nowhere), rows, other.flagged.get(flag, nowhere_else))
+                for flag in flags
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """The result of a run, aligned with `subjects`.
+
+    units: published totals in steps of 10**-published_decimals points, 0 where not rated.
+    grade, grade_before_floors: index into rubric.grades, −1 = none. rank: competition rank ("1224"), 0 where not rated.
+    points: unrounded points per code for charts, NaN = none. states: per indicator. blocked: some gate could not be evaluated.
+    flagged: by flag, where it applies. settled: where rationals had to decide.
+    """
+
+    rubric: Rubric
+    inputs: Inputs
+    rated: Bools
+    units: Units
+    grade: Grades
+    grade_before_floors: Grades
+    rank: Units
+    points: Mapping[str, Doubles]
+    states: Mapping[str, States]
+    blocked: Bools
+    flagged: Mapping[str, Bools]
+    settled: Bools
+    floats: Evaluation[Floats] | None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects, in the order of all arrays."""
+        return self.inputs.subjects
+
+    def published(self, row: int) -> Decimal | None:
+        """The published total in points; None where not rated."""
+        return as_decimal(int(self.units[row]), self.rubric.published_decimals) if self.rated[row] else None
+
+    def grade_code(self, row: int) -> str | None:
+        """The grade; None where there is none."""
+        return self.rubric.grades[self.grade[row]].code if self.grade[row] >= 0 else None
+
+    def status(self, row: int) -> str:
+        """Whether the subject is rated."""
+        return "rated" if self.rated[row] else "not_rated"
+
+    def flags(self, row: int) -> tuple[str, ...]:
+        """What was carried, shrunk, re-weighted, disputed, capped."""
+        return tuple(flag for flag, where in self.flagged.items() if where[row])
+
+    def shown(self, code: str) -> tuple[Units, Bools]:
+        """The published points of a node or indicator: whole units (0 where there are none), and where there are any."""
+        if self.floats is None:
+            return _shown_exactly(self.rubric, self.inputs, code)
+        field = FloatField(len(self.subjects))
+        units, known = _rounded(self.floats, code, field, self.rubric.published_decimals)
+        rows = np.flatnonzero(field.doubt & known | self.settled)
+        if rows.size:
+            units[rows], known[rows] = _shown_exactly(self.rubric, self.inputs.take(rows), code)
+        return units, known
+
+
+def score(rubric: Rubric, inputs: Inputs) -> Scores:
+    """Score all subjects; ValueError names columns that are absent from the inputs.
+
+    The float pass carries an error bound; the few subjects for which it leaves a comparison or a rounding open are judged again
+    in rationals, so that published digits, grades and ranks equal exact arithmetic for every subject.
+    """
+    size = len(inputs.subjects)
+    field = FloatField(size)
+    floats: Evaluation[Floats] | None
+    try:
+        # Beyond the range of floats the error bounds mean nothing; such inputs are judged in rationals altogether.
+        with np.errstate(all="raise"):
+            floats, judged = judge(rubric, inputs, field)
+    except (FloatingPointError, OverflowError):
+        floats, judged = None, judge(rubric, inputs, ExactField(size))[1]
+        field.doubt[:] = True
+    else:
+        rows = np.flatnonzero(field.doubt)
+        if rows.size:
+            judged = judged.with_rows(rows, judge(rubric, inputs.take(rows), ExactField(rows.size))[1])
+    return Scores(
+        rubric=rubric,
+        inputs=inputs,
+        rated=judged.rated,
+        units=judged.units,
+        grade=judged.grade,
+        grade_before_floors=judged.grade_before_floors,
+        rank=competition_ranks(judged.units, judged.rated),
+        points=judged.points,
+        states=judged.states,
+        blocked=judged.blocked,
+        flagged={flag: judged.flagged[flag] for flag in flag_order(rubric) if flag in judged.flagged},
+        settled=field.doubt,
+        floats=floats,
+    )
+
+
+def exact_points(rubric: Rubric, inputs: Inputs, rows: Sequence[int] | None = None) -> Mapping[str, list[str | None]]:
+    """The unrounded points of every node and indicator, with 34 significant digits; None where there are none."""
+    chosen = inputs if rows is None else inputs.take(rows)
+    return texts(rubric, evaluate(rubric, chosen, ExactField(len(chosen.subjects))), len(chosen.subjects))
+
+
+def texts(rubric: Rubric, exact: Evaluation[Exact], size: int) -> Mapping[str, list[str | None]]:
+    """Print the points of an exact evaluation."""
+    written: dict[str, list[str | None]] = {}
+    for item in rubric.walk():
+        cells = exact.points(item.code)
+        known = np.broadcast_to(cells.known, size)
+        column: list[str | None] = [None] * size
+        rows = np.flatnonzero(known)
+        numerator, denominator, _ = np.broadcast_arrays(cells.number.numerator, cells.number.denominator, known)
+        for row, text in zip(rows, Exact(numerator[rows], denominator[rows]).texts(), strict=True):
+            column[row] = text
+        written[item.code] = column
+    return written
+
+
+def judge[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> tuple[Evaluation[N], Judged]:
+    """Evaluate a rubric in one kind of number and judge the published numbers: grades, then floors, then gates."""
+    made = evaluate(rubric, inputs, field)
+    units, rated = _rounded(made, rubric.root.code, field, rubric.published_decimals)
+    flagged = dict(_evaluation_flags(rubric, made))
+    before = _graded(rubric, units, rated)
+    grade = before.copy()
+    worst = len(rubric.grades) - 1
+    weights = capability_weights(rubric, inputs) if rubric.floors else []
+    for floor in rubric.floors:
+        least = _in_units(floor.every_capability_at_least, rubric.published_decimals)
+        index = _grade_index(rubric, floor.grade)
+        below = np.zeros(field.size, dtype=bool)
+        for item, weight in zip(rubric.capabilities, weights, strict=True):
+            cells = made.points(item.code)
+            below |= (
+                cells.known & (weight > 0) & _publishes_below(cells.number, least, field, rubric.published_decimals)
+            )
+        flagged[f"floor:{floor.grade}"] = (before == index) & below
+        grade[(before == index) & below] = min(index + 1, worst)
+    blocked = np.zeros(field.size, dtype=bool)
+    for number, (gate, decided) in enumerate(
+        zip(rubric.gates, gate_truths(rubric, inputs, field), strict=True), start=1
+    ):
+        closed = decided.true & decided.known
+        flagged[f"gate:{number}"] = closed
+        flagged[f"gate_unknown:{number}"] = ~decided.known
+        blocked |= ~decided.known
+        highest = _grade_index(rubric, gate.highest_grade)
+        grade = np.where(closed & (grade >= 0), np.maximum(grade, highest), grade).astype(np.int8)
+    judged = Judged(
+        rated=rated,
+        units=units,
+        grade=grade,
+        grade_before_floors=before,
+        blocked=blocked,
+        points={item.code: _floats(made, item.code, field.size) for item in rubric.walk()},
+        states={code: leaf.state for code, leaf in made.leaves.items()},
+        flagged={flag: where for flag, where in flagged.items() if where.any()},
+    )
+    return made, judged
+
+
+def competition_ranks(units: Units, rated: Bools) -> Units:
+    """Rank the published totals of rated subjects, best first; equals share the better rank; 0 where not rated."""
+    ranks = np.zeros(units.size, dtype=np.int64)
+    _, place, count = np.unique(-units[rated], return_inverse=True, return_counts=True)
+    ranks[rated] = (np.cumsum(count) - count + 1)[place]
+    return ranks
+
+
+def flag_order(rubric: Rubric) -> Iterator[str]:
+    """All flags a score can carry, in the order they are listed."""
+    for item in rubric.walk():
+        kinds = LEAF_FLAGS if isinstance(item, Leaf) else NODE_FLAGS
+        yield from (f"{kind}:{item.code}" for kind in kinds)
+    yield from dict.fromkeys(f"floor:{floor.grade}" for floor in rubric.floors)
+    for number in range(1, len(rubric.gates) + 1):
+        yield f"gate:{number}"
+        yield f"gate_unknown:{number}"
+
+
+def as_decimal(units: int, decimals: int) -> Decimal:
+    """A published number from its whole units."""
+    return Decimal(units).scaleb(-decimals)
+
+
+def _evaluation_flags[N: Number](rubric: Rubric, made: Evaluation[N]) -> Iterator[tuple[str, Bools]]:
+    for code, leaf in made.leaves.items():
+        yield f"insufficient:{code}", leaf.state == State.INSUFFICIENT_SAMPLE
+        for kind, where in leaf.marks.items():
+            yield f"{kind}:{code}", where
+    for code, node in made.nodes.items():
+        yield f"reweighted:{code}", node.reweighted
+        yield f"unrated:{code}", ~node.points.known
+
+
+def _rounded[N: Number](made: Evaluation[N], code: str, field: Field[N], decimals: int) -> tuple[Units, Bools]:
+    cells = made.points(code)
+    known = np.broadcast_to(cells.known, field.size).copy()
+    return np.where(known, field.rounded(cells.number, decimals), 0), known
+
+
+def _publishes_below[N: Number](number: N, least: int, field: Field[N], decimals: int) -> Bools:
+    """Where a number, rounded half-up, stays below so many units; decided without rounding, so that few rows are in doubt."""
+    edge = field.constant(Fraction(2 * least - 1, 2 * 10**decimals))
+    return field.less(number, edge) if least > 0 else ~field.less(edge, number)
+
+
+def _floats[N: Number](made: Evaluation[N], code: str, size: int) -> Doubles:
+    cells = made.points(code)
+    return np.where(np.broadcast_to(cells.known, size), cells.number.floats(), np.nan)
+
+
+def _graded(rubric: Rubric, units: Units, rated: Bools) -> Grades:
+    grade = np.zeros(units.size, dtype=np.int8)
+    for bound in rubric.grades:
+        grade += units < _in_units(bound.at_least, rubric.published_decimals)
+    return np.where(rated & (grade < len(rubric.grades)), grade, -1).astype(np.int8)
+
+
+def _grade_index(rubric: Rubric, code: str) -> int:
+    return [grade.code for grade in rubric.grades].index(code)
+
+
+def _in_units(bound: Fraction, decimals: int) -> int:
+    """The smallest published number that reaches a bound."""
+    return math.ceil(bound * 10**decimals)
+
+
+def _shown_exactly(rubric: Rubric, inputs: Inputs, code: str) -> tuple[Units, Bools]:
+    field = ExactField(len(inputs.subjects))
+    return _rounded(evaluate(rubric, inputs, field), code, field, rubric.published_decimals)
+
+
+def _put[T: np.generic](values: NDArray[T], rows: NDArray[np.intp], others: NDArray[T]) -> NDArray[T]:
+    changed = values.copy()
+    changed[rows] = others
+    return changed
