@@ -10,6 +10,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from ecosystem.models import User
+
 from ecosystem.errors import WrongStatus
 
 if TYPE_CHECKING:
@@ -18,6 +23,17 @@ if TYPE_CHECKING:
 
 class RunQuerySet(models.QuerySet["Run"]):
     """The reading language of runs."""
+
+    def visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
+        """Keep what this user may see: staff all, others official runs once published and the provisional ones."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_staff:
+            return self
+        return self.filter(
+            Q(kind=Run.Kind.PROVISIONAL, status=Run.Status.COMPUTED)
+            | Q(status__in=[Run.Status.PUBLISHED, Run.Status.SUPERSEDED])
+        )
 
     def official(self) -> RunQuerySet:
         """Keep official runs."""
