@@ -1,0 +1,67 @@
+"""How people sign in: what allauth and axes ask of the portal."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from ecosystem.models import User
+from ecosystem.roles import Role
+from ecosystem.steps.notify import post_email
+
+LANGUAGE_SECONDS = 365 * 24 * 60 * 60
+
+
+def sign_in_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Return the name a sign-in attempt is counted under: the email in lower case."""
+    given = (credentials or {}).get("email") or (credentials or {}).get("login") or request.POST.get("login", "")
+    return str(given).strip().lower()[:254]
+
+
+def has_second_factor(request: HttpRequest) -> bool:
+    """Tell whether a second factor was shown in this session."""
+    return any(record.get("method") == "mfa" for record in get_authentication_records(request))
+
+
+class SignUpForm(forms.Form):
+    """What a provider's applicant tells beside email and password."""
+
+    name = forms.CharField(label=_("Your name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+
+    def signup(self, request: HttpRequest, user: User) -> None:
+        """Keep the name and the language the applicant reads."""
+        user.name = self.cleaned_data["name"]
+        user.language = translation.get_language() or "zh-hans"
+        user.save(update_fields=["name", "language"])
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """Mail through the outbox, in the recipient's language; machines do not sign in."""
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Put a mail of the accounts into the outbox: ``account/email/x`` is ``emails/x.txt``."""
+        template = template_prefix.rpartition("/")[2]
+        known = context.get("user") or User.objects.filter(email__iexact=email).first()
+        # A code or link is good for one use; every request for one is a message of its own.
+        post_email(
+            f"account:{uuid.uuid4()}",
+            to=known or email,
+            address=email,
+            template=template,
+            context={**context, "email": email},
+        )
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Refuse machine accounts: they come with a token, to the REST interface only."""
+        if user.role == Role.MACHINE:
+            return redirect("account_inactive")
+        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return answer

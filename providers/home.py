@@ -1,0 +1,31 @@
+"""Where a member lands, and the change from one provider to another."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from providers.current import SESSION_KEY, current_provider
+from providers.models import Provider
+
+
+@require_GET
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Send a member to the score, an applicant to the application, a newcomer to the form."""
+    provider = current_provider(request)
+    if provider is None:
+        return redirect("home" if request.user.is_staff else "providers:apply")
+    working = Provider.objects.active().filter(pk=provider.pk).exists()
+    return redirect("scoring:score" if working else "providers:application")
+
+
+@require_POST
+@login_required
+def switch(request: HttpRequest, provider_id: int) -> HttpResponse:
+    """Work for another of one's providers from now on."""
+    provider = get_object_or_404(
+        Provider.objects.visible_to(request.user).filter(memberships__user=request.user), pk=provider_id
+    )
+    request.session[SESSION_KEY] = provider.pk
+    return redirect("home")
