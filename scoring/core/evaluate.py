@@ -103,9 +103,19 @@ def _leaf[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]
     return replace(result, points=points, marks={**marks, "owed": owed})
 
 
-def _measured[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]) -> LeafResult[N]:
-    """Compute an indicator from the inputs alone: applicability first, then the sample, then the value."""
-    verdict = _Verdict(field.size)
+@dataclass(frozen=True, slots=True, eq=False)
+class Found[N: Number]:
+    """What the inputs say of an indicator before it is placed on the scale."""
+
+    verdict: "Verdict"
+    value: Cells[N]
+    count: Cells[N] | None
+    disputed: Bools
+
+
+def found[N: Number](leaf: Leaf, inputs: Inputs, field: Field[N]) -> Found[N]:
+    """Find an indicator's value: applicability is judged first, then the sample, then the value."""
+    verdict = Verdict(field.size)
     given = inputs.columns.get(Operand(leaf.code, "given"))
     if leaf.applies_when is not None and (columns := _columns(leaf, leaf.applies_when, inputs, given)) is not None:
         applies = truths(leaf.applies_when, columns, field)
@@ -124,20 +134,26 @@ def _measured[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Fiel
         columns = gather(leaf.value.operands(leaf.window), inputs)
         value = numbers(leaf.value, columns, field)
     verdict.settle(~value.known, absence(columns, field.size))
-    doubtful = disputed(columns, field.size) & verdict.open
-    points = _placed(leaf.code, leaf.points, value, rubric, inputs, field)
+    return Found(verdict, value, count, disputed(columns, field.size) & verdict.open)
+
+
+def _measured[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]) -> LeafResult[N]:
+    """Place an indicator on the scale, and draw the points of small samples towards the middle."""
+    result = found(leaf, inputs, field)
+    verdict, count = result.verdict, result.count
+    points = _placed(leaf.code, leaf.points, result.value, rubric, inputs, field)
     verdict.settle(~points.known, State.INSUFFICIENT_SAMPLE)
-    number, marks = points.number, {"disputed": doubtful & verdict.open}
-    verdict.settle(doubtful, State.DISPUTED)
+    verdict.settle(result.disputed, State.DISPUTED)
+    number, marks = points.number, {"disputed": verdict.state == State.DISPUTED}
     if leaf.sample is not None and leaf.sample.shrink_to is not None and count is not None:
         at_least = field.constant(leaf.sample.at_least)
         share = count.number.clip(ZERO, leaf.sample.at_least) / at_least
         number = number * share + field.constant(leaf.sample.shrink_to) * (field.constant(ONE) - share)
         marks["shrunk"] = verdict.known & field.less(count.number, at_least)
-    return LeafResult(Cells(number.reduced(), verdict.known), verdict.state, value, count, marks)
+    return LeafResult(Cells(number.reduced(), verdict.known), verdict.state, result.value, count, marks)
 
 
-class _Verdict:
+class Verdict:
     """The state of each subject's cell; the first thing found wrong decides."""
 
     def __init__(self, size: int) -> None:
@@ -145,13 +161,16 @@ class _Verdict:
 
     @property
     def open(self) -> Bools:
+        """Where nothing has been found wrong."""
         return self.state == State.VALUE
 
     @property
     def known(self) -> Bools:
+        """Where there is a value, disputed or not."""
         return (self.state == State.VALUE) | (self.state == State.DISPUTED)
 
     def settle(self, where: Bools, state: State | States) -> None:
+        """Decide the subjects that are still open."""
         self.state = np.where(where & self.open, np.int8(state) if isinstance(state, State) else state, self.state)
 
 

@@ -1,0 +1,74 @@
+"""Score a CSV table with a rubric file; needs no database."""
+
+import csv
+import os
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from django.core.management.base import BaseCommand
+
+from scoring.core.reader import load
+from scoring.core.rubric import RubricError
+from scoring.core.table import TableError, read_table, score_rows
+
+REFUSED = 2
+
+
+class SupportsWrite(Protocol):
+    """What csv.writer writes to."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+class Command(BaseCommand):
+    help = "Score the subjects of a CSV table with a rubric; exit code 2 and one line per fault if either is refused."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("rubric", type=Path, metavar="RUBRIC.yaml")
+        parser.add_argument("table", type=Path, metavar="TABLE.csv")
+        parser.add_argument("--unit", default="unit", metavar="COLUMN", help="the column that names the subjects")
+        parser.add_argument("--out", type=Path, metavar="SCORES.csv", help="where to write; standard output by default")
+
+    def handle(self, *args: object, rubric: Path, table: Path, unit: str, out: Path | None, **options: object) -> None:
+        try:
+            rules = load(rubric.read_bytes())
+            with table.open(encoding="utf-8-sig", newline="") as lines:
+                inputs = read_table(lines, rules, unit=unit)
+            rows = score_rows(rules, inputs)
+            if out is None:
+                write(rows, self.stdout)
+            else:
+                write_file(rows, out)
+        except RubricError as error:
+            self._refuse(rubric, error.faults)
+        except TableError as error:
+            self._refuse(table, error.faults)
+        except OSError as error:
+            self._refuse(Path(error.filename or ""), [error.strerror])
+
+    def _refuse(self, path: Path, faults: Iterable[object]) -> None:
+        for fault in faults:
+            self.stderr.write(f"{path}: {fault}")
+        sys.exit(REFUSED)
+
+
+def write(rows: Iterable[list[str]], file: SupportsWrite) -> None:
+    """Write rows as CSV."""
+    csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def write_file(rows: Iterable[list[str]], path: Path) -> None:
+    """Write a whole file or none."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            write(rows, file)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
