@@ -196,6 +196,8 @@ ADMIN_CSP = SECURE_CSP | {
 }
 
 # Mail: SMTP where a host is named, else files in the data folder.
+# Where links in mail lead: the address people reach the portal by, without a slash at its end.
+PORTAL_URL = env_text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_text("PORTAL_FROM_EMAIL", "portal@localhost")
 MAILERS = {
     "default": {
