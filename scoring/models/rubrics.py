@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar
 
 from django.conf import settings
@@ -9,6 +10,23 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from scoring.core import reader
+from scoring.core.rubric import Rubric
+
+
+class RubricVersionQuerySet(models.QuerySet["RubricVersion"]):
+    """The reading language of rubric versions."""
+
+    def published(self) -> RubricVersionQuerySet:
+        """Keep the versions that runs may be made with, newest first."""
+        return self.filter(status=RubricVersion.Status.PUBLISHED).order_by("-published_at", "-pk")
+
+
+@lru_cache(maxsize=16)
+def _read(digest: str, body: str) -> Rubric:
+    """Read a text once per process; the catalogue was checked at import and may have grown since."""
+    return reader.load(body)
 
 
 class RubricVersion(models.Model):
@@ -39,6 +57,8 @@ class RubricVersion(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     published_at = models.DateTimeField(_("published at"), null=True, blank=True)
 
+    objects = RubricVersionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("rubric version")
         verbose_name_plural = _("rubric versions")
@@ -56,3 +76,7 @@ class RubricVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rubric} {self.version}"
+
+    def as_core(self) -> Rubric:
+        """Return the rubric as the scoring core reads it."""
+        return _read(self.digest, self.body)

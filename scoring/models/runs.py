@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -10,15 +11,15 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
-    from ecosystem.models import User
-
 from ecosystem.errors import WrongStatus
+from scoring.core.inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from django.contrib.auth.models import AnonymousUser
+
+    from ecosystem.models import User
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -159,6 +160,12 @@ class Run(models.Model):
         return f"{self.get_kind_display()} {self.as_of}"
 
 
+@lru_cache(maxsize=4)
+def _read(digest: str, content: bytes) -> Inputs:
+    """Read a frozen matrix once per process."""
+    return Inputs.from_bytes(content)
+
+
 class RunInput(models.Model):
     """The frozen matrix a run was computed from: operands × providers, with states (``scoring.core`` reads it)."""
 
@@ -177,3 +184,7 @@ class RunInput(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.digest[:12]}"
+
+    def as_core(self) -> Inputs:
+        """Return the matrix as the scoring core reads it."""
+        return _read(self.digest, bytes(self.content))

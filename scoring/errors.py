@@ -1,0 +1,47 @@
+"""Refusals of the scoring app."""
+
+from ecosystem.errors import DomainError, NotAllowed
+
+
+class RubricInvalid(DomainError):
+    """The rubric does not load; ``detail["faults"]`` names line, place and reason of each fault."""
+
+    code = "rubric_invalid"
+    status = 422
+
+
+class RubricFrozen(DomainError):
+    """A published rubric version cannot change; a change is a new version."""
+
+    code = "rubric_frozen"
+
+
+class PlanInvalid(DomainError):
+    """The plan definition contradicts itself or reads what is not measured."""
+
+    code = "plan_invalid"
+    status = 422
+
+
+class NothingToScore(DomainError):
+    """There is no published rubric, or no inputs, to score with."""
+
+    code = "nothing_to_score"
+
+
+class BudgetExceeded(DomainError):
+    """The pool has less left than the grant asks for."""
+
+    code = "budget_exceeded"
+
+
+class SecondPersonNeeded(NotAllowed):
+    """Whoever proposed may not decide."""
+
+    code = "second_person_needed"
+
+
+class PublicationBlocked(DomainError):
+    """Some gate could not be evaluated, so the run must not become official."""
+
+    code = "publication_blocked"
