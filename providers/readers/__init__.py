@@ -1,0 +1,1 @@
+"""From bytes to typed columns, or to faults a person can mend. No database here."""

@@ -1,0 +1,155 @@
+"""Type whole columns of a block at once: integers, business days, codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from providers.readers.lines import Block
+
+    Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+EPOCH = date(1970, 1, 1).toordinal()
+MOST_DIGITS = 18
+ZERO, MINUS, POINT, DASH = 48, 45, 46, 45
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of integers, and where there was none: ``empty`` fields, ``bad`` text, ``inexact`` after scaling."""
+
+    values: Ints
+    empty: Flags
+    bad: Flags
+    inexact: Flags
+
+
+def numbers(block: Block, column: int, scale: int = 1) -> Numbers:
+    """Read ASCII digits with an optional minus; with a scale also a decimal point, times the scale, exactly."""
+    starts, ends = block.starts[:, column], block.ends[:, column]
+    length = ends - starts
+    last = len(block.data) - 1
+    n = len(starts)
+    values = np.zeros(n, dtype=np.int64)
+    decimals = np.zeros(n, dtype=np.int64)
+    point = np.zeros(n, dtype=np.bool_)
+    empty = length == 0
+    first = block.data[np.minimum(starts, last)]
+    negative = (first == MINUS) & ~empty
+    most = MOST_DIGITS - (len(str(scale)) if scale > 1 else 0)
+    bad = (length - negative > most + (scale > 1)) | (negative & (length == 1))
+    for k in range(min(int(length.max(initial=0)), most + 2)):
+        inside = k < length
+        if k == 0:
+            inside &= ~negative
+        char = block.data[np.minimum(starts + k, last)]
+        digit = char - np.uint8(ZERO)
+        is_digit = inside & (digit <= 9)
+        if scale > 1:
+            at_point = inside & (char == POINT) & ~point
+            decimals += is_digit & point
+            point |= at_point
+            bad |= inside & ~is_digit & ~at_point
+        else:
+            bad |= inside & ~is_digit
+        values = np.where(is_digit & ~bad, values * 10 + digit, values)
+    bad &= ~empty
+    inexact = np.zeros(n, dtype=np.bool_)
+    if scale > 1:
+        bad |= point & (decimals == 0)
+        bad |= point & (length - negative == decimals + 1)
+        divisor = 10 ** np.where(bad, 0, decimals)
+        scaled = np.where(bad, 0, values) * scale
+        inexact = scaled % divisor != 0
+        values = scaled // divisor
+    return Numbers(np.where(negative, -values, values), empty, bad, inexact)
+
+
+def days(block: Block, column: int) -> tuple[Ints, Flags]:
+    """Read ISO days (2021-07-31) as days since 1970-01-01; the second array marks what is none."""
+    starts, ends = block.starts[:, column], block.ends[:, column]
+    bad = ends - starts != 10
+    at = np.minimum(np.where(bad, 0, starts)[:, None] + np.arange(10), len(block.data) - 1)
+    chars = block.data[at]
+    bad |= (chars[:, 4] != DASH) | (chars[:, 7] != DASH)
+    digits = (chars[:, [0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ZERO)).astype(np.int64)
+    bad |= (digits > 9).any(axis=1)
+    stamp = np.where(bad, 0, digits @ (10 ** np.arange(7, -1, -1)))
+    found, inverse = np.unique(stamp, return_inverse=True)
+    known = np.array([_day_number(int(value)) for value in found], dtype=np.int64)
+    result = known[inverse]
+    bad |= result == NO_DAY
+    return result, bad
+
+
+NO_DAY = np.iinfo(np.int64).min
+
+
+def _day_number(stamp: int) -> int:
+    try:
+        return date(stamp // 10000, stamp // 100 % 100, stamp % 100).toordinal() - EPOCH
+    except ValueError:
+        return int(NO_DAY)
+
+
+def as_date(number: int) -> date:
+    """Return the date of a number of days since 1970-01-01."""
+    return date.fromordinal(number + EPOCH)
+
+
+def as_number(day: date) -> int:
+    """Return the days since 1970-01-01."""
+    return day.toordinal() - EPOCH
+
+
+def words(block: Block, column: int, width: int) -> NDArray[np.uint64]:
+    """Return a column as rows of 64-bit words, zero-padded; longer fields are cut at ``width`` words."""
+    starts, ends = block.starts[:, column], block.ends[:, column]
+    at = starts[:, None] + np.arange(width * 8)
+    inside = at < ends[:, None]
+    padded = np.where(inside, block.data[np.minimum(at, len(block.data) - 1)], np.uint8(0))
+    return np.ascontiguousarray(padded).view(np.uint64)
+
+
+class Codes:
+    """Registered codes and their row ids, found by hash and then compared byte by byte."""
+
+    def __init__(self, ids_by_code: dict[str, int]) -> None:
+        encoded = [code.encode() for code in ids_by_code]
+        self.width = max((len(code) for code in encoded), default=1) // 8 + 1
+        packed = b"".join(code.ljust(self.width * 8, b"\0") for code in encoded)
+        known = np.frombuffer(packed, dtype=np.uint64).reshape(len(encoded), self.width)
+        ids = np.fromiter(ids_by_code.values(), dtype=np.int64, count=len(encoded))
+        self._seed = 0
+        while True:
+            hashes = self._hash(known)
+            order = np.argsort(hashes)
+            self._hashes, self._known, self._ids = hashes[order], known[order], ids[order]
+            if not (self._hashes[1:] == self._hashes[:-1]).any():
+                break
+            self._seed += 1
+
+    def _hash(self, rows: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        mixed = np.full(len(rows), 0x9E3779B97F4A7C15 + self._seed, dtype=np.uint64)
+        for k in range(rows.shape[1]):
+            mixed = (mixed ^ rows[:, k]) * np.uint64(0xFF51AFD7ED558CCD)
+            mixed ^= mixed >> np.uint64(29)
+        return mixed
+
+    def find(self, block: Block, column: int) -> Ints:
+        """Return the row id of every code in the column, −1 where it is not registered."""
+        if not len(self._ids):
+            return np.full(len(block.lines), -1, dtype=np.int64)
+        found = words(block, column, self.width)
+        hashes = self._hash(found)
+        at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        same = (self._known[at] == found).all(axis=1)
+        same &= block.ends[:, column] - block.starts[:, column] < self.width * 8
+        return np.where(same, self._ids[at], -1)
