@@ -1,10 +1,10 @@
-"""What every REST endpoint shares: sign-in by token, cursor pages, problem+json errors, the schema's error responses."""
+"""What every REST endpoint shares: sign-in by token, cursor pages, problem+json errors, a schema that names them."""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -30,6 +30,11 @@ LAST_USED_STEP = timedelta(minutes=5)
 def token_digest(token: str) -> str:
     """Return the SHA-256 under which a token is kept."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def actor(request: Request) -> User:
+    """Return the calling account (the default permission has refused anybody else)."""
+    return cast(User, request.user)
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -99,7 +104,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         case DomainError():
             return problem(error.status, error.code, _("Refused"), str(error), error.detail)
         case Http404():
-            return problem(404, "not_found", _("Not found"), _("There is no such thing here, or it is not yours to see."))
+            return problem(
+                404, "not_found", _("Not found"), _("There is no such thing here, or it is not yours to see.")
+            )
         case PermissionDenied():
             return problem(403, "not_allowed", _("Not allowed"), str(error) or _("This is not yours to do."))
         case ModelValidationError():
@@ -109,7 +116,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         case exceptions.APIException():
             codes = error.get_codes()
             answer = problem(
-                error.status_code, codes if isinstance(codes, str) else "error", str(error.default_detail), str(error.detail)
+                error.status_code,
+                codes if isinstance(codes, str) else "error",
+                str(error.default_detail),
+                str(error.detail),
             )
             if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
                 answer["WWW-Authenticate"] = getattr(error, "auth_header", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
@@ -165,6 +166,11 @@ class Standing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.value}"
+
+    @property
+    def through(self) -> date:
+        """Return the last business day that the value reaches."""
+        return self.as_of - timedelta(days=1)
 
 
 class Progress(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -158,6 +159,16 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.as_of}"
+
+    @property
+    def through(self) -> date:
+        """Return the last business day that the windows reach."""
+        return self.as_of - timedelta(days=1)
+
+    @property
+    def is_official(self) -> bool:
+        """Tell an official run from a provisional one."""
+        return self.kind == Run.Kind.OFFICIAL
 
 
 @lru_cache(maxsize=4)

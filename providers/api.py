@@ -1,0 +1,243 @@
+"""REST endpoints of what happened: providers, merchants, streamers, bindings, feeds, batches."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ecosystem.api import actor
+from providers.choices import BindingRole
+from providers.models import Batch, Binding, Merchant, Provider, RowError, Streamer
+from providers.steps import bind
+
+
+class ProviderSerializer(serializers.ModelSerializer[Provider]):
+    """A provider."""
+
+    class Meta:
+        model = Provider
+        fields = (
+            "code",
+            "name",
+            "category",
+            "goods_category",
+            "status",
+            "country",
+            "credit_code",
+            "province",
+            "city",
+            "approved_on",
+            "ended_on",
+        )
+
+
+class MerchantSerializer(serializers.ModelSerializer[Merchant]):
+    """A merchant."""
+
+    class Meta:
+        model = Merchant
+        fields = ("code", "name", "category", "country", "province", "city", "opened_on")
+
+
+class StreamerSerializer(serializers.ModelSerializer[Streamer]):
+    """A live account; the real person behind it is not shown."""
+
+    merchant = serializers.SlugRelatedField[Merchant](slug_field="code", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Streamer
+        fields = ("code", "name", "merchant", "category", "province", "followers")
+
+
+class BindingSerializer(serializers.ModelSerializer[Binding]):
+    """A service binding; ``ends_before`` is exclusive, null while it runs on."""
+
+    id = serializers.CharField(read_only=True)
+    provider = serializers.SlugRelatedField[Provider](slug_field="code", read_only=True)
+    merchant = serializers.SlugRelatedField[Merchant](slug_field="code", read_only=True, allow_null=True)
+    streamer = serializers.SlugRelatedField[Streamer](slug_field="code", read_only=True, allow_null=True)
+    starts_on = serializers.DateField(source="period.lower", read_only=True)
+    ends_before = serializers.DateField(source="period.upper", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Binding
+        fields = (
+            "id",
+            "provider",
+            "merchant",
+            "streamer",
+            "role",
+            "starts_on",
+            "ends_before",
+            "status",
+            "term_ends_on",
+            "confirmed_at",
+            "evidence",
+        )
+
+
+class ProposalSerializer(serializers.Serializer[Any]):
+    """A binding to propose; the other side gets a signed link."""
+
+    provider = serializers.CharField(help_text="Code of the provider.")
+    merchant = serializers.CharField(required=False, help_text="Code of the merchant; or name a streamer.")
+    streamer = serializers.CharField(required=False, help_text="Code of the streamer; or name a merchant.")
+    role = serializers.ChoiceField(choices=BindingRole.choices)
+    starts_on = serializers.DateField()
+    term_ends_on = serializers.DateField(required=False, allow_null=True, default=None)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for exactly one subject."""
+        if bool(attrs.get("merchant")) == bool(attrs.get("streamer")):
+            raise serializers.ValidationError(_("Name either a merchant or a streamer."))
+        return attrs
+
+
+class EndSerializer(serializers.Serializer[Any]):
+    """The first day on which the binding no longer holds."""
+
+    ends_before = serializers.DateField()
+
+
+class BatchSerializer(serializers.ModelSerializer[Batch]):
+    """A delivery and what became of it."""
+
+    id = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Batch
+        fields = (
+            "id",
+            "source",
+            "feed",
+            "key",
+            "digest",
+            "status",
+            "rows",
+            "rows_added",
+            "rows_changed",
+            "rows_same",
+            "errors",
+            "first_day",
+            "last_day",
+            "received_at",
+            "undone_at",
+        )
+
+
+class RowErrorSerializer(serializers.ModelSerializer[RowError]):
+    """One fault of a delivered row."""
+
+    class Meta:
+        model = RowError
+        fields = ("row", "column", "found", "reason")
+
+
+class ProviderViewSet(viewsets.ReadOnlyModelViewSet[Provider]):
+    """Providers this account may see."""
+
+    serializer_class = ProviderSerializer
+    lookup_field = "code"
+    lookup_value_regex = "[^/]+"
+    filterset_fields: ClassVar[list[str]] = ["status", "category", "province"]
+    queryset = Provider.objects.none()
+
+    def get_queryset(self) -> QuerySet[Provider]:
+        """Scope by visibility."""
+        return Provider.objects.visible_to(self.request.user).order_by("pk")
+
+
+class MerchantViewSet(viewsets.ReadOnlyModelViewSet[Merchant]):
+    """Merchants this account may see."""
+
+    serializer_class = MerchantSerializer
+    lookup_field = "code"
+    lookup_value_regex = "[^/]+"
+    filterset_fields: ClassVar[list[str]] = ["category", "province"]
+    queryset = Merchant.objects.none()
+
+    def get_queryset(self) -> QuerySet[Merchant]:
+        """Scope by visibility."""
+        return Merchant.objects.visible_to(self.request.user).order_by("pk")
+
+
+class StreamerViewSet(viewsets.ReadOnlyModelViewSet[Streamer]):
+    """Streamers this account may see."""
+
+    serializer_class = StreamerSerializer
+    lookup_field = "code"
+    lookup_value_regex = "[^/]+"
+    filterset_fields: ClassVar[list[str]] = ["category"]
+    queryset = Streamer.objects.none()
+
+    def get_queryset(self) -> QuerySet[Streamer]:
+        """Scope by visibility."""
+        return Streamer.objects.visible_to(self.request.user).select_related("merchant").order_by("pk")
+
+
+@extend_schema_view(
+    create=extend_schema(request=ProposalSerializer, responses={201: BindingSerializer}),
+)
+class BindingViewSet(mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[Binding]):
+    """Service bindings this account may see; a proposal waits for the other side's confirmation."""
+
+    serializer_class = BindingSerializer
+    filterset_fields: ClassVar[list[str]] = ["provider__code", "merchant__code", "streamer__code", "role", "status"]
+    queryset = Binding.objects.none()
+
+    def get_queryset(self) -> QuerySet[Binding]:
+        """Scope by visibility."""
+        return (
+            Binding.objects.visible_to(self.request.user)
+            .select_related("provider", "merchant", "streamer")
+            .order_by("pk")
+        )
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Propose a binding."""
+        asked = ProposalSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = asked.validated_data
+        subject: Merchant | Streamer = (
+            self._named(Merchant, values["merchant"])
+            if values.get("merchant")
+            else self._named(Streamer, values["streamer"])
+        )
+        provider = Provider.objects.visible_to(request.user).filter(code=values["provider"]).first()
+        if provider is None:
+            raise serializers.ValidationError({"provider": [_("There is no such provider here.")]})
+        binding = bind.propose(
+            provider.pk,
+            actor=actor(request),
+            subject=subject,
+            role=BindingRole(values["role"]),
+            starts_on=values["starts_on"],
+            term_ends_on=values["term_ends_on"],
+        )
+        return Response(BindingSerializer(binding).data, status=201)
+
+    def _named[S: (Merchant, Streamer)](self, model: type[S], code: str) -> S:
+        """Find the other side by its code: a provider may propose to a merchant it has never served."""
+        found = model._default_manager.filter(code=code).first()
+        if found is None:
+            name = str(model._meta.model_name)
+            raise serializers.ValidationError(
+                {name: [_("There is no %(kind)s %(code)s.") % {"kind": name, "code": code}]}
+            )
+        return found
+
+    @extend_schema(request=EndSerializer, responses=BindingSerializer)
+    @action(detail=True, methods=["post"])
+    def end(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """End a binding before the given day."""
+        asked = EndSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        binding = bind.end(self.get_object().pk, actor=actor(request), ends_before=asked.validated_data["ends_before"])
+        return Response(BindingSerializer(binding).data)

@@ -1,0 +1,51 @@
+"""Contesting a score: a note to the rating staff, answered by a person."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from ecosystem.errors import DomainError
+from providers.models import Provider
+from scoring.explanations import card
+from scoring.forms import ContestForm
+from scoring.models import Contest, Score
+from scoring.steps.contest import file_contest
+from scoring.views.subject import of_provider
+
+
+@login_required
+def file(request: HttpRequest, score_id: int) -> HttpResponse:
+    """Write and send a contest of one score."""
+    chosen = get_object_or_404(
+        Score.objects.visible_to(request.user).select_related("run__rubric_version", "provider"), pk=score_id
+    )
+    whole = card(chosen)
+    nodes = [(leaf.code, f"{leaf.code} {leaf.name}") for part in whole.capabilities for leaf in part.indicators]
+    form = ContestForm(request.POST or None, initial={"node": request.GET.get("node", "")}, nodes=nodes)
+    if request.method == "POST" and form.is_valid():
+        try:
+            file_contest(chosen.pk, actor=request.user, **form.cleaned_data)  # type: ignore[misc]
+        except DomainError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, _("Your objection has been sent to the rating staff."))
+            return redirect("scoring:contests")
+    return render(
+        request, "scoring/contest.html", {"form": form, "card": whole, "chosen": chosen, "provider": chosen.provider}
+    )
+
+
+@of_provider
+def contests(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """List the provider's contests with their answers, newest first."""
+    found = (
+        Contest.objects.visible_to(request.user)
+        .filter(provider=provider)
+        .select_related("score__run", "created_by", "answered_by")
+        .order_by("-created_at", "-pk")
+    )
+    return render(request, "scoring/contests.html", {"provider": provider, "contests": found})

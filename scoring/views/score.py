@@ -1,0 +1,126 @@
+"""A provider's score: five capabilities, every indicator's value, points, weight, contribution and reason."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+
+from ecosystem.csv_export import csv_response
+from providers.models import Provider
+from scoring import current
+from scoring.explanations import card, facts_behind
+from scoring.models import Run, Score
+from scoring.views.subject import of_provider
+
+HISTORY_LIMIT = 400
+
+
+def _chosen(request: HttpRequest, provider: Provider) -> Score | None:
+    """Return the score the page is about: of the run asked for, else the newest provisional one."""
+    scores = Score.objects.visible_to(request.user).filter(provider=provider)
+    asked = request.GET.get("run", "")
+    run = Run.objects.visible_to(request.user).filter(pk=asked).first() if asked.isdigit() else current.current_run()
+    return scores.select_related("run__rubric_version", "provider").filter(run=run).first() if run else None
+
+
+@of_provider
+def score(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """Show the score as five capabilities, the way to the next grade, and the history."""
+    chosen = _chosen(request, provider)
+    points = current.history(provider.pk, limit=HISTORY_LIMIT)
+    official = [point for point in points if point.is_official]
+    whole = card(chosen) if chosen else None
+    context = {
+        "provider": provider,
+        "card": whole,
+        "petals": [(part.name, part.points) for part in whole.capabilities] if whole else [],
+        "chosen": chosen,
+        "history": [(point.through, point.value) for point in points],
+        "official": official[-1] if official else None,
+        "standings": current.standing_of(provider.pk),
+    }
+    return render(request, "scoring/score.html", context)
+
+
+@of_provider
+def score_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
+    """Export the score's table, one row per capability and indicator."""
+    chosen = _chosen(request, provider)
+    rows: list[tuple[object, ...]] = []
+    for capability in card(chosen).capabilities if chosen else ():
+        rows.append(
+            (
+                capability.code,
+                capability.name,
+                "",
+                capability.points,
+                capability.weight,
+                capability.contribution,
+                capability.reason,
+            )
+        )
+        rows += [
+            (leaf.code, leaf.name, leaf.value, leaf.points, leaf.weight, leaf.contribution, leaf.reason)
+            for leaf in capability.indicators
+        ]
+    header = ("code", "name", "value", "points", "weight_percent", "contribution", "reason")
+    return csv_response(f"score-{provider.code}", header, rows)
+
+
+@of_provider
+def history(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """Show every score the provider has had."""
+    points = current.history(provider.pk, limit=HISTORY_LIMIT)
+    context = {
+        "provider": provider,
+        "points": points[::-1],
+        "series": [(point.through, point.value) for point in points],
+    }
+    return render(request, "scoring/history.html", context)
+
+
+@of_provider
+def history_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
+    """Export the history."""
+    points = current.history(provider.pk, limit=HISTORY_LIMIT)
+    rows = (
+        (
+            point.through,
+            "official" if point.is_official else "provisional",
+            point.value,
+            point.grade,
+            point.rank,
+            point.rated_of,
+        )
+        for point in points
+    )
+    return csv_response(
+        f"score-history-{provider.code}", ("data_through", "kind", "score", "grade", "rank", "of"), rows
+    )
+
+
+@login_required
+def indicator(request: HttpRequest, score_id: int, indicator: str) -> HttpResponse:
+    """Show one indicator down to the facts and batches behind it."""
+    chosen = get_object_or_404(
+        Score.objects.visible_to(request.user).select_related("run__rubric_version", "provider"), pk=score_id
+    )
+    whole = card(chosen)
+    found = [
+        (capability, leaf)
+        for capability in whole.capabilities
+        for leaf in capability.indicators
+        if leaf.code == indicator
+    ]
+    if not found:
+        return render(request, "404.html", status=404)
+    context = {
+        "provider": chosen.provider,
+        "chosen": chosen,
+        "card": whole,
+        "capability": found[0][0],
+        "leaf": found[0][1],
+        "facts": facts_behind(chosen, indicator),
+    }
+    return render(request, "scoring/indicator.html", context)
