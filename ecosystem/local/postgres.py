@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -112,18 +113,18 @@ class Postgres:
         partial.mkdir(mode=0o700)
         if account is not None:
             os.chown(partial, account.uid, account.gid)
-        initdb = [
+        initdb: list[str | Path] = [
             self.programs.initdb,
             *("-D", partial, "--username=portal", "--auth=trust", "--encoding=UTF8"),
             *("--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"),
             *(["--no-sync"] if self.throw_away else []),
         ]
         self._call(initdb, cwd=partial)
-        single = [self.programs.postgres, "--single", "-D", partial, "-c", "fsync=off", "postgres"]
+        single: list[str | Path] = [self.programs.postgres, "--single", "-D", partial, "-c", "fsync=off", "postgres"]
         self._call(single, cwd=partial, text=f"CREATE DATABASE {DATABASE}\n")
         partial.rename(self.places.cluster)
 
-    def _call(self, command: list[str | Path], *, cwd: Path, text: str = "") -> None:
+    def _call(self, command: Sequence[str | Path], *, cwd: Path, text: str = "") -> None:
         account = self.places.account
         done = subprocess.run(  # noqa: S603 - our own programs
             [os.fspath(part) for part in command],

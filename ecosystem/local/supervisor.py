@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ecosystem.local.locks import FileLock
@@ -22,6 +22,14 @@ LONGEST_PAUSE_SECONDS = 20.0
 
 class AlreadyUp(RuntimeError):
     """Another `up` runs on this data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What the next start must know of this one."""
+
+    address: str
+    children: list[int]
 
 
 @dataclass(slots=True)
@@ -53,8 +61,8 @@ class Supervisor:
         """Take the data folder and end what an earlier start left behind. AlreadyUp names the address of a twin."""
         self._alone = FileLock(self.places.run / "up.lock")
         if not self._alone.try_exclusive():
-            raise AlreadyUp(self._read().get("address", ""))
-        for pid in self._read().get("children", []):
+            raise AlreadyUp(self._read().address)
+        for pid in self._read().children:
             end_orphan(pid, marked=self.places.slug, ask=signal.SIGTERM)
         self._write()
 
@@ -103,13 +111,13 @@ class Supervisor:
         with self.log(name).open("ab") as output:
             return spawn(command, output=output, cwd=CHECKOUT, env=dict(os.environ))
 
-    def _read(self) -> dict[str, object]:
+    def _read(self) -> Register:
         try:
-            read: dict[str, object] = json.loads(self.register.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}
-        return read
+            read = json.loads(self.register.read_text())
+            return Register(str(read["address"]), [int(pid) for pid in read["children"]])
+        except (FileNotFoundError, ValueError, KeyError):
+            return Register("", [])
 
     def _write(self) -> None:
-        state = {"address": self.address, "children": [child.process.pid for child in self.children]}
-        self.register.write_text(json.dumps(state))
+        register = Register(self.address, [child.process.pid for child in self.children])
+        self.register.write_text(json.dumps(asdict(register)))
