@@ -23,7 +23,7 @@ from ecosystem.sign_in import has_second_factor
 class ContentSecurityPolicyMiddleware(csp.ContentSecurityPolicyMiddleware):
     """Django's policy header, with a looser policy for the admin alone."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Choose the policy by address, unless the view chose its own."""
         if request.path.startswith(reverse("admin:index")) and not hasattr(response, "_csp_config"):
             response._csp_config = settings.ADMIN_CSP  # type: ignore[attr-defined]
