@@ -1,6 +1,7 @@
 """Every test run has a throw-away PostgreSQL and Valkey of its own, unless the environment names existing ones."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from ecosystem.local.places import Places
 from ecosystem.local.stack import Stack, join
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Set before Django reads its settings; workers of pytest-xdist inherit it and share the services.
 if "PORTAL_TEST_FOLDER" not in os.environ:
@@ -55,6 +58,47 @@ def broker(servers: Stack | None) -> str:
         for queue in ("recalc", "ingest", "outbound"):
             connection.SimpleQueue(queue).clear()
     return url
+
+
+def find_chromium() -> str | None:
+    """Return a Chromium of this machine: PORTAL_CHROMIUM, or one on the PATH."""
+    named = os.environ.get("PORTAL_CHROMIUM")
+    found = (shutil.which(name) for name in (named, "chromium", "chromium-browser", "google-chrome") if name)
+    return next((path for path in found if path), None)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the browser to test with; skip where there is none."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium found")
+    return path
+
+
+@pytest.fixture(scope="session")
+def ci_output() -> Path:
+    """Return the folder whose content CI keeps."""
+    folder = ROOT / "ci-output"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def pytest_report_header() -> list[str]:
+    """Say which servers and which browser the tests use."""
+    browser = find_chromium() or "none found: browser tests are skipped (install Chromium or set PORTAL_CHROMIUM)"
+    servers = "embedded, thrown away afterwards" if EMBEDDED else "named by DATABASE_URL"
+    return [f"servers: {servers}", f"browser: {browser}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder what runs on every kind of server and what needs a browser."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(("tests/flow/", "tests/models/", "tests/jobs/", "tests/web/test_api")):
+            item.add_marker(pytest.mark.server)
+        if path.startswith("tests/browser/"):
+            item.add_marker(pytest.mark.browser)
 
 
 def pytest_unconfigure() -> None:
