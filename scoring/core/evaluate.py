@@ -32,10 +32,11 @@ class LeafResult[N: Number]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeResult[N: Number]:
-    """A node for all subjects: its points, its children's weights, and where weight was re-spread."""
+    """A node for all subjects: its points, the weights its children had and took part with, and where some was re-spread."""
 
     points: Cells[N]
     weights: tuple[Integers, ...]
+    taken: tuple[Integers, ...]
     reweighted: Bools
 
 
@@ -61,7 +62,7 @@ def evaluate[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> Eval
         )
         children = [leaves[c.code].points if isinstance(c, Leaf) else nodes[c.code].points for c in node.children]
         least = rubric.needs_capabilities if node is rubric.root else 0
-        nodes[node.code] = _node(replace(node, needs_count=max(node.needs_count, least)), children, weights, field)
+        nodes[node.code] = combine(replace(node, needs_count=max(node.needs_count, least)), children, weights, field)
     return Evaluation(leaves, nodes)
 
 
@@ -203,7 +204,7 @@ def _placed[N: Number](
 # --- nodes ---------------------------------------------------------------------------------------------------------------------
 
 
-def _node[N: Number](
+def combine[N: Number](
     node: Node, children: Sequence[Cells[N]], weights: Sequence[Integers], field: Field[N]
 ) -> NodeResult[N]:
     """Bring the children's points together; a child without points or without weight takes no part."""
@@ -214,16 +215,17 @@ def _node[N: Number](
     )
     count = sum((mask.astype(np.int64) for mask in present), np.zeros(field.size, dtype=np.int64))
     known = (count >= node.needs_count) & (there * node.needs.denominator >= total * node.needs.numerator)
-    points = [child.number for child in children]
+    given = [child.number for child in children]
     if node.missing == "zero":
-        points = [number.where(mask, field.constant(ZERO)) for number, mask in zip(points, present, strict=True)]
+        given = [number.where(mask, field.constant(ZERO)) for number, mask in zip(given, present, strict=True)]
         present = [np.broadcast_to(weight > 0, field.size) for weight in weights]
     elif node.missing == "fail":
         known &= there == total
     else:
         known &= there > 0
-    parts = list(_parts(points, present, weights))
-    return NodeResult(Cells(_aggregated(node, parts, field), known), tuple(weights), known & (there < total))
+    parts = list(_parts(given, present, weights))
+    points = Cells(_aggregated(node, parts, field), known)
+    return NodeResult(points, tuple(weights), tuple(part.weight for part in parts), known & (there < total))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

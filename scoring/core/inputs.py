@@ -138,13 +138,20 @@ class Inputs:
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> "Inputs":
         """Keep some subjects, in the order given."""
         index = np.asarray(rows, dtype=np.intp)
+        return self._picked(index, tuple(self.subjects[row] for row in index))
+
+    def repeated(self, row: int, times: int) -> "Inputs":
+        """One subject several times over, named "0", "1", …, to try changes side by side."""
+        return self._picked(np.full(times, row, dtype=np.intp), tuple(map(str, range(times))))
+
+    def _picked(self, index: NDArray[np.intp], names: tuple[str, ...]) -> "Inputs":
         return replace(
             self,
-            subjects=tuple(self.subjects[row] for row in index),
+            subjects=names,
             columns={operand: column.take(index) for operand, column in self.columns.items()},
             profiles=None if self.profiles is None else tuple(self.profiles[row] for row in index),
             cohort_of=None if self.cohort_of is None else tuple(self.cohort_of[row] for row in index),
-            previous=None if self.previous is None else self.previous.take(index),
+            previous=None if self.previous is None else self.previous._picked(index, names),
         )
 
     def row(self, subject: str) -> int:
