@@ -9,11 +9,14 @@ from django.db.models import BooleanField, F, Func, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ecosystem.errors import WrongStatus
 from ecosystem.roles import STAFF, Role
 from providers import credit_code
 from providers.choices import GoodsCategory, ProviderCategory, Province
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from django.contrib.auth.models import AnonymousUser
 
     from ecosystem.models import User
@@ -48,6 +51,22 @@ class ProviderQuerySet(models.QuerySet["Provider"]):
     def active(self) -> ProviderQuerySet:
         """Keep the providers that work now: approved, or suspended but still bound."""
         return self.filter(status__in=[Provider.Status.APPROVED, Provider.Status.SUSPENDED])
+
+    def advance(
+        self, provider_id: int, *, needs: Collection[Provider.Status], leaves: Provider.Status, **values: object
+    ) -> Provider:
+        """Move the status by one conditional UPDATE and return the provider, held; a twin raises WrongStatus."""
+        if not self.filter(pk=provider_id, status__in=needs).update(status=leaves, **values):
+            found = self.get(pk=provider_id)
+            raise WrongStatus(
+                _("%(name)s is “%(found)s”; this step starts from: %(needed)s.")
+                % {
+                    "name": found.name,
+                    "found": found.get_status_display(),
+                    "needed": ", ".join(str(status.label) for status in needs),
+                }
+            )
+        return self.get(pk=provider_id)
 
     def waiting(self) -> ProviderQuerySet:
         """Keep applications that wait for a reviewer, longest waiting first."""

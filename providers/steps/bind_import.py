@@ -1,0 +1,238 @@
+"""Take confirmed bindings over from an import that carries the evidence of consent: all of them, or none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from operator import attrgetter
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from psycopg.types.range import DateRange
+
+from ecosystem import ledger
+from providers.choices import BindingRole
+from providers.errors import RowFault
+from providers.models import Batch, Binding, Merchant, Streamer
+
+ROWS_AT_ONCE = 2000
+type Key = tuple[int, int | None, int | None, str, date]
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRow:
+    """One row of the bindings register; ``row`` is its line in the file, the period is half-open."""
+
+    row: int
+    provider_id: int
+    merchant_id: int | None
+    streamer_id: int | None
+    role: str
+    starts_on: date
+    ends_before: date | None
+    evidence: str
+    term_ends_on: date | None = None
+    renewed_on: date | None = None
+    related_party: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Return what makes it the same binding when it is delivered again."""
+        return (self.provider_id, self.merchant_id, self.streamer_id, self.role, self.starts_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the rows; with any fault nothing was applied."""
+
+    faults: list[RowFault] = field(default_factory=list)
+    added: int = 0
+    changed: int = 0
+    same: int = 0
+
+
+@transaction.atomic
+def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
+    """Add or update confirmed bindings by provider, subject, role and first day; an overlap is reported per row."""
+    faults = [fault for row in rows for fault in _shape_faults(row)] or _overlaps_inside(rows)
+    if faults:
+        return Imported(faults)
+    _hold(Merchant, {row.merchant_id for row in rows})
+    _hold(Streamer, {row.streamer_id for row in rows})
+    known = _known(rows)
+    faults = _overlaps_outside(rows, known)
+    if faults:
+        return Imported(faults)
+    fresh = [row for row in rows if row.key not in known]
+    differing = [(known[row.key], row) for row in rows if row.key in known and _differs(known[row.key], row)]
+    _update(differing)
+    _insert(fresh, batch)
+    _mark(fresh, differing, batch)
+    return Imported(added=len(fresh), changed=len(differing), same=len(rows) - len(fresh) - len(differing))
+
+
+def _shape_faults(row: BindingRow) -> Iterable[RowFault]:
+    if (row.merchant_id is None) == (row.streamer_id is None):
+        yield RowFault(row.row, "merchant", "", _("Name either a merchant or a streamer."))
+    if row.role not in BindingRole.values:
+        yield RowFault(
+            row.row, "role", row.role, _("Known roles: %(roles)s.") % {"roles": ", ".join(BindingRole.values)}
+        )
+    if row.ends_before is not None and row.ends_before <= row.starts_on:
+        yield RowFault(row.row, "ends_before", row.ends_before.isoformat(), _("The period must end after it starts."))
+    if not row.evidence.strip():
+        yield RowFault(row.row, "evidence", "", _("A binding needs the evidence of the other side's consent."))
+
+
+def _overlaps_inside(rows: Sequence[BindingRow]) -> list[RowFault]:
+    """Find rows of the file that claim the same day of the same subject and role."""
+    faults: list[RowFault] = []
+    by_subject: dict[tuple[int | None, int | None, str], list[BindingRow]] = defaultdict(list)
+    for row in rows:
+        by_subject[row.merchant_id, row.streamer_id, row.role].append(row)
+    for group in by_subject.values():
+        if len(group) == 1:
+            continue
+        group.sort(key=attrgetter("starts_on", "row"))
+        last = group[0]
+        for row in group[1:]:
+            if last.ends_before is None or row.starts_on < last.ends_before:
+                faults.append(
+                    RowFault(
+                        row.row,
+                        "starts_on",
+                        row.starts_on.isoformat(),
+                        _("Overlaps line %(line)s of this file: same subject and role, %(period)s.")
+                        % {"line": last.row, "period": _period_text(last.starts_on, last.ends_before)},
+                    )
+                )
+            if last.ends_before is not None and (row.ends_before is None or row.ends_before > last.ends_before):
+                last = row
+    return faults
+
+
+def _hold(model: type[Merchant] | type[Streamer], ids: set[int | None]) -> None:
+    """Lock the subjects in order, so that imports and confirmations of the same ones take turns."""
+    wanted = sorted(one for one in ids if one is not None)
+    list(model._default_manager.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
+def _known(rows: Sequence[BindingRow]) -> dict[Key, Binding]:
+    """Return the confirmed bindings these rows speak of again."""
+    found = Binding.objects.confirmed().filter(provider__in={row.provider_id for row in rows})
+    wanted = {row.key for row in rows}
+    keyed = (((b.provider_id, b.merchant_id, b.streamer_id, b.role, b.period.lower), b) for b in found.iterator())
+    return {key: binding for key, binding in keyed if key in wanted}
+
+
+def _overlaps_outside(rows: Sequence[BindingRow], known: dict[Key, Binding]) -> list[RowFault]:
+    """Find rows that claim days another confirmed binding holds; bindings the file updates count as updated."""
+    if not rows:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT asked.line, asked.starts_on, provider.code, provider.name, lower(held.period), upper(held.period)"
+            " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::date[], %s::date[])"
+            "   AS asked(line, merchant_id, streamer_id, role, starts_on, ends_before)"
+            " JOIN providers_binding held ON held.status = 'confirmed' AND held.role = asked.role"
+            "   AND (held.merchant_id = asked.merchant_id OR held.streamer_id = asked.streamer_id)"
+            "   AND held.period && daterange(asked.starts_on, asked.ends_before)"
+            " JOIN providers_provider provider ON provider.id = held.provider_id"
+            " WHERE held.id <> ALL(%s::bigint[]) ORDER BY asked.line, lower(held.period), held.id",
+            [
+                [row.row for row in rows],
+                [row.merchant_id for row in rows],
+                [row.streamer_id for row in rows],
+                [row.role for row in rows],
+                [row.starts_on for row in rows],
+                [row.ends_before for row in rows],
+                [binding.pk for binding in known.values()],
+            ],
+        )
+        taken = cursor.fetchall()
+    return [
+        RowFault(
+            line,
+            "starts_on",
+            starts_on.isoformat(),
+            _("Taken by %(name)s (%(code)s) in this role, %(period)s.")
+            % {"name": name, "code": code, "period": _period_text(lower, upper)},
+        )
+        for line, starts_on, code, name, lower, upper in taken
+    ]
+
+
+def _differs(binding: Binding, row: BindingRow) -> bool:
+    return (binding.period.upper, binding.term_ends_on, binding.renewed_on, binding.related_party) != (
+        row.ends_before,
+        row.term_ends_on,
+        row.renewed_on,
+        row.related_party,
+    )
+
+
+def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
+    """Write the new ends and terms: what gets shorter first, so that no moment has an overlap the end has not."""
+    shorter, other = [], []
+    for binding, row in differing:
+        old, new = binding.period.upper, row.ends_before
+        (shorter if new is not None and (old is None or new < old) else other).append((binding, row))
+    for group in (shorter, other):
+        changed = [
+            Binding(
+                pk=binding.pk,
+                period=DateRange(row.starts_on, row.ends_before),
+                term_ends_on=row.term_ends_on,
+                renewed_on=row.renewed_on,
+                related_party=row.related_party,
+            )
+            for binding, row in group
+        ]
+        Binding.objects.bulk_update(
+            changed, ["period", "term_ends_on", "renewed_on", "related_party"], batch_size=ROWS_AT_ONCE
+        )
+
+
+def _insert(rows: Sequence[BindingRow], batch: Batch) -> None:
+    now = timezone.now()
+    Binding.objects.bulk_create(
+        [
+            Binding(
+                provider_id=row.provider_id,
+                merchant_id=row.merchant_id,
+                streamer_id=row.streamer_id,
+                role=row.role,
+                period=DateRange(row.starts_on, row.ends_before),
+                status=Binding.Status.CONFIRMED,
+                term_ends_on=row.term_ends_on,
+                renewed_on=row.renewed_on,
+                related_party=row.related_party,
+                confirmed_at=now,
+                evidence=row.evidence,
+                batch=batch,
+            )
+            for row in rows
+        ],
+        batch_size=ROWS_AT_ONCE,
+    )
+
+
+def _mark(fresh: Sequence[BindingRow], differing: Sequence[tuple[Binding, BindingRow]], batch: Batch) -> None:
+    """Mark each provider from its earliest day touched: a new binding's first day, a moved end's earlier one."""
+    first: dict[int, date] = {}
+    touched = [(row.provider_id, row.starts_on) for row in fresh]
+    for binding, row in differing:
+        ends = [day for day in (binding.period.upper, row.ends_before) if day is not None]
+        moved = binding.period.upper != row.ends_before
+        touched.append((row.provider_id, min(ends) if moved else row.starts_on))
+    for provider_id, day in touched:
+        first[provider_id] = min(day, first.get(provider_id, day))
+    ledger.mark("roll_up", [(str(one), day) for one, day in first.items()], cause=f"batch {batch.pk}")
+
+
+def _period_text(starts_on: date, ends_before: date | None) -> str:
+    last = (ends_before - timedelta(days=1)).isoformat() if ends_before else _("open end")
+    return f"{starts_on.isoformat()} – {last}"
