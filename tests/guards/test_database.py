@@ -1,6 +1,7 @@
 """The tables are what the models say, and migrations stay readable."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from django.apps import apps
@@ -32,7 +33,7 @@ def test_migrations_are_one_line_of_named_steps(app: str) -> None:
     names = sorted(name for label, name in loader.disk_migrations if label == app)
     assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
     assert [name for name in names if re.search(r"_auto_|_\d{8}", name)] == []
-    for earlier, later in zip(names, names[1:], strict=False):
+    for earlier, later in pairwise(names):
         inside = [key for key in loader.disk_migrations[app, later].dependencies if key[0] == app]
         assert inside == [(app, earlier)]
 
