@@ -27,6 +27,11 @@ def _columns(measures: Iterable[Measure], *, null: bool) -> dict[str, models.Fie
     }
 
 
+def _meta(table: str, index: str) -> type:
+    """Name table and index. Day first serves scoring, which reads a day of everybody; the roll-up reads the days of one provider."""
+    return type("Meta", (), {"db_table": table, "indexes": [models.Index(name=index, fields=["provider_id", "day"])]})
+
+
 class _ProviderDays(models.Model):
     """Key of both tables, day first."""
 
@@ -45,7 +50,7 @@ ProviderCum = type(
         "__module__": __name__,
         "__doc__": "Running totals of every flow, from the provider's first day up to and including ``day``.",
         "pk": models.CompositePrimaryKey("day", "provider_id"),
-        "Meta": type("Meta", (), {"db_table": "provider_cum"}),
+        "Meta": _meta("provider_cum", "providercum_by_provider"),
         **_columns(catalogue().flows(), null=False),
     },
 )
@@ -55,10 +60,22 @@ ProviderStock = type(
     (_ProviderDays,),
     {
         "__module__": __name__,
-        "__doc__": "States at the end of ``day``; NULL: not known that day.",
+        "__doc__": "Delivered states at the end of ``day``; NULL: not known that day. Derived ones: steps/windows.py.",
         "pk": models.CompositePrimaryKey("day", "provider_id"),
-        "Meta": type("Meta", (), {"db_table": "provider_stock"}),
-        **_columns(catalogue().stocks(), null=True),
+        "Meta": _meta("provider_stock", "providerstock_by_provider"),
+        **_columns((measure for measure in catalogue().stocks() if not measure.derived), null=True),
+    },
+)
+
+ProviderDay = type(
+    "ProviderDay",
+    (_ProviderDays,),
+    {
+        "__module__": __name__,
+        "__doc__": "Every flow of one day: a view of the differences of neighbouring totals (migration).",
+        "pk": models.CompositePrimaryKey("day", "provider_id"),
+        "Meta": type("Meta", (), {"db_table": "provider_day", "managed": False}),
+        **_columns(catalogue().flows(), null=False),
     },
 )
 
