@@ -285,6 +285,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {},
 }
 
+# The portal's own address in mails; `up` sets it to the port it took.
+PUBLIC_URL = env_text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
+
 # Sign-in: by email, confirmed by a code; a second factor for staff in every session (ecosystem/middleware.py).
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"

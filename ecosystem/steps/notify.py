@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 
+from django.conf import settings
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -44,7 +45,8 @@ def post_email(
     language = translation.get_language() if isinstance(to, str) else to.language
     with translation.override(language):
         text = render_to_string(
-            f"emails/{template}.txt", {**(context or {}), "recipient": to if isinstance(to, User) else None}
+            f"emails/{template}.txt",
+            {**(context or {}), "recipient": to if isinstance(to, User) else None, "portal_url": settings.PUBLIC_URL},
         )
     subject, _, body = text.strip().partition("\n")
     message, created = OutboxMessage.objects.get_or_create(
