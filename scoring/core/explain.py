@@ -109,7 +109,9 @@ def largest_remainder(parts: Sequence[Fraction], target: int) -> list[int]:
 class _Tracer:
     """Walks the tree of one subject, from the root down."""
 
-    def __init__(self, rubric: Rubric, inputs: Inputs, made: Evaluation[Exact], flags: Sequence[str], rated: bool) -> None:
+    def __init__(
+        self, rubric: Rubric, inputs: Inputs, made: Evaluation[Exact], flags: Sequence[str], rated: bool
+    ) -> None:
         self._rubric = rubric
         self._inputs = inputs
         self._made = made
@@ -124,7 +126,13 @@ class _Tracer:
         yield from self._lines(root, None, 0, 1, (ONE, ONE), units if self._total is not None else 0)
 
     def _lines(
-        self, item: Node | Leaf, parent: Node | None, depth: int, weight: int, shares: tuple[Fraction, Fraction], shown: int
+        self,
+        item: Node | Leaf,
+        parent: Node | None,
+        depth: int,
+        weight: int,
+        shares: tuple[Fraction, Fraction],
+        shown: int,
     ) -> Iterator[Line]:
         yield self._line(item, parent, depth, weight, shares, shown)
         if isinstance(item, Leaf):
@@ -145,7 +153,13 @@ class _Tracer:
             yield from self._lines(child, item, depth + 1, before, down, units)
 
     def _line(
-        self, item: Node | Leaf, parent: Node | None, depth: int, weight: int, shares: tuple[Fraction, Fraction], shown: int
+        self,
+        item: Node | Leaf,
+        parent: Node | None,
+        depth: int,
+        weight: int,
+        shares: tuple[Fraction, Fraction],
+        shown: int,
     ) -> Line:
         decimals = self._rubric.published_decimals
         points = _point(self._made.points(item.code))
@@ -194,7 +208,10 @@ class _Tracer:
             case "weighted_mean":
                 return shares
             case "geometric_mean":
-                return [share * value / point if value and share else ZERO for share, point in zip(shares, points, strict=True)]
+                return [
+                    share * value / point if value and share else ZERO
+                    for share, point in zip(shares, points, strict=True)
+                ]
             case "harmonic_mean":
                 return [
                     share * (value / point) ** 2 if value and share else ZERO
@@ -207,7 +224,12 @@ class _Tracer:
     def _headroom(self, item: Node | Leaf) -> Fraction:
         """Put the item at the top of the scale and bring its ancestors together again."""
         points = _point(self._made.points(item.code))
-        if self._total is None or points is None or self._marginals.get(item.code) is None or points >= self._rubric.scale:
+        if (
+            self._total is None
+            or points is None
+            or self._marginals.get(item.code) is None
+            or points >= self._rubric.scale
+        ):
             return ZERO
         changed: dict[str, Cells[Exact]] = {item.code: _known(self._rubric.scale)}
         below: Node | Leaf = item

@@ -1,0 +1,243 @@
+"""The smallest changes of indicators that reach the next grade, or that lose the present one, found by re-scoring."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.core.calculate import gather, numbers
+from scoring.core.evaluate import evaluate
+from scoring.core.formula import Operand, readings
+from scoring.core.inputs import Column, Inputs, State
+from scoring.core.numbers import Bools, ExactField
+from scoring.core.points import Anchors, Steps, ZScore
+from scoring.core.rubric import Leaf, Rubric
+from scoring.core.score import Scores, score
+
+type Steppings = NDArray[np.object_]
+
+# Where an indicator is given directly there is no fact to count; it is moved in ten-thousandths.
+FINEST = Fraction(1, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One indicator moved while everything else stands still, as far as it must.
+
+    operand: the fact that would move, and by how many of its units; None where the value was given directly.
+    """
+
+    code: str
+    operand: Operand | None
+    units: int
+    value: Fraction
+    needed: Fraction
+    published: Decimal
+    grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What leads to `grade`.
+
+    changes: each alone is enough; the smallest share of its indicator's range first.
+    mix: together they are enough; as few indicators as possible, the last one only as far as needed.
+    obstacles: gates that cap the grade below it whatever the indicators do ("gate:1"); grade None = there is no further grade.
+    """
+
+    grade: str | None
+    obstacles: tuple[str, ...]
+    changes: tuple[Change, ...]
+    mix: tuple[Change, ...] = ()
+
+
+def to_next_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
+    """Find what lifts a subject to the next better grade; gates come first, for no indicator can move them."""
+    row = inputs.row(subject)
+    scores = score(rubric, inputs.take([row]))
+    grade = int(scores.grade[0])
+    if grade <= 0:
+        return Path(None, (), ())
+    caps = [
+        f"gate:{number}"
+        for number, gate in enumerate(rubric.gates, start=1)
+        if f"gate:{number}" in scores.flags(0) and _index(rubric, gate.highest_grade) > grade - 1
+    ]
+    target = rubric.grades[grade - 1].code
+    if caps:
+        return Path(target, tuple(caps), ())
+    trial = _Trial(rubric, inputs, row, better=True)
+    return _path(trial, target, lambda scores: (scores.grade >= 0) & (scores.grade < grade))
+
+
+def to_lower_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
+    """Find what costs a subject its grade soonest."""
+    row = inputs.row(subject)
+    grade = int(score(rubric, inputs.take([row])).grade[0])
+    if grade < 0 or grade == len(rubric.grades) - 1:
+        return Path(None, (), ())
+    trial = _Trial(rubric, inputs, row, better=False)
+    return _path(trial, rubric.grades[grade + 1].code, lambda scores: scores.grade > grade)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lever:
+    """An indicator that can be moved: in steps of `step` (signed) from `value`, at most `most` of them."""
+
+    leaf: Leaf
+    operand: Operand | None
+    sign: int
+    value: Fraction
+    step: Fraction
+    most: int
+
+
+class _Trial:
+    """One subject in many copies, each with its indicators moved by so many steps."""
+
+    def __init__(self, rubric: Rubric, inputs: Inputs, row: int, *, better: bool) -> None:
+        self.levers = _levers(rubric, inputs.take([row]), better)
+        self._rubric = rubric
+        self._inputs = inputs
+        self._row = row
+
+    def score(self, steps: Steppings) -> Scores:
+        """Score the copies; steps: (copies, levers) whole numbers."""
+        given = {
+            Operand(lever.leaf.code, "given"): Column.of_fractions([lever.value + int(n) * lever.step for n in column])
+            for lever, column in zip(self.levers, steps.T, strict=True)
+        }
+        return score(self._rubric, self._inputs.repeated(self._row, len(steps)).with_columns(given))
+
+    def change(self, index: int, steps: int, scores: Scores, copy: int) -> Change:
+        """Describe one moved indicator and the score of its copy."""
+        lever = self.levers[index]
+        return Change(
+            lever.leaf.code,
+            lever.operand,
+            steps * lever.sign,
+            lever.value,
+            lever.value + steps * lever.step,
+            scores.published(copy) or Decimal(0),
+            scores.grade_code(copy) or "",
+        )
+
+
+def _path(trial: _Trial, grade: str, reached: Callable[[Scores], Bools]) -> Path:
+    if not trial.levers:
+        return Path(grade, (), ())
+    return Path(grade, (), _singles(trial, reached), _mix(trial, reached))
+
+
+def _singles(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
+    """Move every indicator by itself, all side by side, halving the ranges down to the smallest sufficient step."""
+    high = np.diag(np.array([lever.most for lever in trial.levers], dtype=object))
+    alive = np.diag(reached(trial.score(high)))
+    low = np.zeros_like(high)
+    while bool(np.any(alive & (high - low > 1))):
+        middle = np.where(alive, (low + high) // 2, high)
+        enough = reached(trial.score(middle))[:, None]
+        high, low = np.where(alive & enough, middle, high), np.where(alive & ~enough, middle, low)
+    final = trial.score(high)
+    found = [int(index) for index in np.flatnonzero(np.diag(alive)) if final.rated[index]]
+    found.sort(key=lambda index: Fraction(int(high[index, index]), trial.levers[index].most))
+    return tuple(trial.change(index, int(high[index, index]), final, index) for index in found)
+
+
+def _mix(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
+    """Move whole indicators, the one with the largest effect first, until it is enough; the last only as far as needed."""
+    most = np.array([lever.most for lever in trial.levers], dtype=object)
+    alone = trial.score(np.diag(most))
+    effect = np.abs(
+        alone.points[alone.rubric.root.code]
+        - trial.score(np.zeros((1, most.size), dtype=object)).points[alone.rubric.root.code]
+    )
+    order = np.argsort(-np.nan_to_num(effect), kind="stable")
+    steps = np.zeros((most.size, most.size), dtype=object)
+    for copy in range(most.size):
+        steps[copy, order[: copy + 1]] = most[order[: copy + 1]]
+    enough = np.flatnonzero(reached(trial.score(steps)))
+    if not enough.size:
+        return ()
+    row, last = steps[enough[0]][None, :], int(order[enough[0]])
+    low, high = 0, int(most[last])
+    while high - low > 1:
+        row[0, last] = middle = (low + high) // 2
+        low, high = (low, middle) if reached(trial.score(row))[0] else (middle, high)
+    row[0, last] = high
+    final = trial.score(row)
+    return tuple(trial.change(int(index), int(row[0, index]), final, 0) for index in order[: enough[0] + 1])
+
+
+def _levers(rubric: Rubric, alone: Inputs, better: bool) -> list[_Lever]:
+    """List the indicators that have a value, take part, and can still move in the wanted direction."""
+    made = evaluate(rubric, alone, ExactField(1))
+    levers = []
+    for leaf in rubric.leaves():
+        result = made.leaves[leaf.code]
+        end = _end(rubric, leaf, better)
+        if State(int(result.state[0])) is not State.VALUE or leaf.weight == 0 or end is None:
+            continue
+        value = result.value.number.fractions()[0]
+        operand, slope = _slope(leaf, alone)
+        distance = end - value
+        if distance == 0 or slope == 0 or not _worth_moving(leaf, value, end, better):
+            continue
+        sign = 1 if (distance > 0) == (slope > 0) else -1
+        most = -(-abs(distance) // abs(slope))
+        if operand is not None and sign < 0:
+            most = min(most, int(alone.columns[operand].fraction(0) or 0))
+        if most > 0:
+            levers.append(_Lever(leaf, operand, sign, value, sign * slope, int(most)))
+    return levers
+
+
+def _worth_moving(leaf: Leaf, value: Fraction, end: Fraction, better: bool) -> bool:
+    """Tell whether the end is still ahead: beyond an end of the scale points no longer change."""
+    rising = _rising(leaf)
+    return (end > value) if rising == better else (end < value)
+
+
+def _pairs(leaf: Leaf) -> Sequence[tuple[Fraction, Fraction]]:
+    if isinstance(leaf.points, Anchors):
+        return leaf.points.anchors
+    return leaf.points.steps if isinstance(leaf.points, Steps) else ()
+
+
+def _rising(leaf: Leaf) -> bool:
+    pairs = _pairs(leaf)
+    return not pairs or pairs[-1][1] >= pairs[0][1]
+
+
+def _end(rubric: Rubric, leaf: Leaf, better: bool) -> Fraction | None:
+    """The value at which an indicator has its best (or worst) points; None for positions within a cohort."""
+    pairs = _pairs(leaf)
+    if pairs:
+        below = [(pairs[0][0] - 1, Fraction(0))] if isinstance(leaf.points, Steps) else []
+        choose = max if better else min
+        best = choose(points for _, points in (*pairs, *below))
+        values = [value for value, points in (*below, *pairs) if points == best]
+        return values[0] if _rising(leaf) == better else values[-1]
+    if isinstance(leaf.points, Anchors | Steps | ZScore) or not hasattr(leaf.points, "clamp"):
+        return None
+    return rubric.scale if better else Fraction(0)
+
+
+def _slope(leaf: Leaf, alone: Inputs) -> tuple[Operand | None, Fraction]:
+    """Find the fact that moves an indicator, the first in its formula, and what one unit of it does to the value."""
+    if Operand(leaf.code, "given") in alone.columns:
+        return None, FINEST
+    operands = leaf.value.operands(leaf.window)
+    columns = gather(operands, alone)
+    now = numbers(leaf.value, columns, ExactField(1)).number.fractions()[0]
+    for reading in dict.fromkeys(readings(leaf.value.tree)):
+        column = columns[reading]
+        divisor = 1 if column.divisor is None else int(column.divisor[0])
+        moved = Column.of([int(column.numerator[0]) + divisor], column.state, None if divisor == 1 else [divisor])
+        after = numbers(leaf.value, {**columns, reading: moved}, ExactField(1))
+        if bool(after.known[0]) and after.number.fractions()[0] != now:
+            return operands[reading], after.number.fractions()[0] - now
+    return None, Fraction(0)
