@@ -13,8 +13,6 @@ from ecosystem.roles import STAFF, Role
 from providers.models import Provider
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from django.contrib.auth.models import AnonymousUser
 
     from ecosystem.models import User

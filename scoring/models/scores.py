@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ecosystem.models import User
 
+# The flag of a provider that left since its row was written; contests and grants may still point at the row.
+LEFT = "left"
+
 
 class ScoreQuerySet(models.QuerySet["Score"]):
     """The reading language of scores."""

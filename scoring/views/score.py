@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404, render
 from ecosystem.csv_export import csv_response
 from providers.models import Provider
 from scoring import current
-from scoring.explanations import card, facts_behind
+from scoring.explanations import card
+from scoring.facts_behind import facts_behind
 from scoring.models import Run, Score
 from scoring.views.subject import of_provider
 
