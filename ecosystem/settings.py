@@ -154,10 +154,11 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = PORTAL_VAR / "static"
+STATIC_ROOT = None if LOCAL else PORTAL_VAR / "static"
 MEDIA_ROOT = PORTAL_VAR / "media"
 STATICFILES_DIRS = [BASE_DIR / "ecosystem" / "assets"]
-WHITENOISE_USE_FINDERS = LOCAL
+# Looked up when asked for: nothing to collect, nothing to scan at the start.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = LOCAL
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
