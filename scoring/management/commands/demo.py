@@ -1,0 +1,36 @@
+"""``manage.py demo``: load the demo ecosystem."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from providers.models import Provider
+from scoring.demo.load import load
+from scoring.demo.sizes import SIZES
+
+
+class Command(BaseCommand):
+    help = "Load the demo ecosystem: invented providers, their facts, runs and plans as of 2022-06-30."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--size", choices=sorted(SIZES), default="small")
+
+    def handle(self, *args: Any, size: str, **options: Any) -> None:
+        if Provider.objects.exists():
+            raise CommandError("The demo loads into an empty portal; this one has providers already.")
+        started = time.monotonic()
+        said = {"what": "", "share": -1}
+
+        def report(what: str, done: int, total: int) -> None:
+            share = done * 10 // max(total, 1)
+            if (what, share) != (said["what"], said["share"]):
+                said.update(what=what, share=share)
+                self.stdout.write(f"demo {what} {share * 10} % ({time.monotonic() - started:.0f} s)")
+                self.stdout.flush()
+
+        load(SIZES[size], report=report)
+        self.stdout.write(f"demo {size} loaded in {time.monotonic() - started:.0f} s")
