@@ -9,7 +9,7 @@ from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-BROKERS = frozenset({"redis", "rediss", "redis+socket", "amqp", "amqps", "memory"})
+BROKERS = frozenset({"redis", "rediss", "redis+socket", "amqp", "amqps"})
 
 
 def is_loopback(host: str) -> bool:
@@ -71,7 +71,7 @@ def check_broker(app_configs: Sequence[AppConfig] | None = None, **options: Any)
     return [
         Error(
             f"BROKER_URL begins with {scheme!r}.",
-            hint=f"Use one of {', '.join(sorted(BROKERS - {'memory'}))}.",
+            hint=f"Use one of {', '.join(sorted(BROKERS))}.",
             id="ecosystem.E004",
         )
     ]

@@ -41,8 +41,10 @@ class FileLock:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give the lock back and close the file."""
-        os.close(self._descriptor)
+        """Give the lock back and close the file; once is enough, twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def __enter__(self) -> "FileLock":
         """Take the lock alone."""
