@@ -12,6 +12,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ecosystem import ledger
 from ecosystem.clock import business_today
@@ -56,6 +57,7 @@ WRITABLE = frozenset(
         "distribution_declared",
     }
 )
+_TAKEN = gettext_lazy("A provider with this credit code is already registered or has applied.")
 _record = partial(AuditEntry.objects.record, Verb.REGISTER)
 
 
@@ -111,8 +113,14 @@ def save_application(provider_id: int, *, values: Mapping[str, object], actor: U
     changed = sorted(name for name, value in values.items() if getattr(provider, name) != value)
     for name in changed:
         setattr(provider, name, values[name])
+    if provider.status != Status.DRAFT and provider.country == "CN" and not provider.credit_code:
+        raise InvalidInput(_("A mainland company keeps its credit code in an application that was submitted."))
     if changed:
-        provider.save(update_fields=changed)
+        try:
+            with transaction.atomic():
+                provider.save(update_fields=changed)
+        except IntegrityError as error:
+            raise CompanyKnown(_TAKEN) from error
         _record("save_application", provider, actor=actor, detail={"changed": changed})
     return provider
 
@@ -143,7 +151,7 @@ def submit(provider_id: int, *, actor: User) -> Provider:
                 provider_id, needs=OPEN_TO_APPLICANT, leaves=Status.SUBMITTED, submitted_at=timezone.now()
             )
     except IntegrityError as error:
-        raise CompanyKnown(_("A provider with this credit code is already registered or has applied.")) from error
+        raise CompanyKnown(_TAKEN) from error
     _record("submit", provider, actor=actor, detail=_recognition(provider))
     notify(
         User.objects.filter(role=Role.REVIEW, is_active=True),

@@ -1,0 +1,229 @@
+"""Bindings: the list, a proposal, one binding, and the page where the other side answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from ecosystem.csv_export import csv_response
+from ecosystem.errors import DomainError
+from ecosystem.models import AuditEntry
+from ecosystem.pages import page_of
+from ecosystem.roles import may
+from providers import links
+from providers.choices import BindingRole
+from providers.current import member_required, working_for
+from providers.errors import LinkUnusable
+from providers.forms import EndForm, ProposalForm, RenewalForm
+from providers.models import Binding, Membership, Provider
+from providers.models.bindings import BindingQuerySet
+from providers.models.members import MemberRole
+from providers.signed_in import person
+from providers.steps import bind
+
+HAPPENED: dict[str, str | Promise] = {
+    "propose": gettext_lazy("Proposed"),
+    "confirm": gettext_lazy("Confirmed by the other side"),
+    "decline": gettext_lazy("Declined by the other side"),
+    "withdraw_proposal": gettext_lazy("Proposal taken back"),
+    "end": gettext_lazy("Ended"),
+    "ask_renewal": gettext_lazy("Renewal asked for"),
+    "renew": gettext_lazy("Renewed by the other side"),
+}
+BINDERS = (MemberRole.OWNER, MemberRole.OPERATOR)
+
+
+@require_safe
+@member_required
+def bindings(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """List the provider's bindings, newest first, with search and filters."""
+    found = _found(request, provider)
+    page = page_of(request, found, ["-pk"])
+    context = {
+        "provider": provider,
+        "bindings": page.rows,
+        "total": found.count(),
+        "roles": BindingRole.choices,
+        "statuses": Binding.Status.choices,
+        "can_bind": working_for(request).role in BINDERS,
+        "filtered": any(request.GET.get(name) for name in ("q", "role", "status")),
+        **page.links(request),
+    }
+    return render(request, "providers/bindings.html", context)
+
+
+@require_safe
+@member_required
+def bindings_csv(request: HttpRequest, provider: Provider) -> StreamingHttpResponse:
+    """Export the bindings the search found."""
+    header = [
+        _("merchant"),
+        _("streamer"),
+        _("name"),
+        _("role"),
+        _("first day"),
+        _("last day"),
+        _("status"),
+        _("contract term ends on"),
+        _("renewed on"),
+        _("confirmed by"),
+        _("evidence of consent"),
+    ]
+    rows = (
+        (
+            one.merchant.code if one.merchant else None,
+            one.streamer.code if one.streamer else None,
+            one.merchant or one.streamer,
+            one.get_role_display(),
+            one.period.lower,
+            one.period.upper - timedelta(days=1) if one.period.upper else None,
+            one.get_status_display(),
+            one.term_ends_on,
+            one.renewed_on,
+            one.confirmed_by,
+            one.evidence,
+        )
+        for one in _found(request, provider).order_by("-pk").iterator(chunk_size=500)
+    )
+    return csv_response("bindings", header, rows)
+
+
+@require_http_methods(["GET", "POST"])
+@member_required
+def binding_new(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """Propose a binding."""
+    if working_for(request).role not in BINDERS:
+        raise PermissionDenied(_("Owners and operators keep the bindings."))
+    form = ProposalForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and form.subject is not None:
+        values = form.cleaned_data
+        try:
+            made = bind.propose(
+                provider.pk,
+                subject=form.subject,
+                role=BindingRole(values["role"]),
+                starts_on=values["starts_on"],
+                term_ends_on=values["term_ends_on"],
+                related_party=values["related_party"],
+                actor=person(request),
+            )
+        except DomainError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, _("A signed link is on its way to %(who)s.") % {"who": form.subject})
+            return redirect("providers:binding", binding_id=made.pk)
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "providers/binding_new.html", {"form": form, "provider": provider}, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def binding(request: HttpRequest, binding_id: int) -> HttpResponse:
+    """Show one binding with its history; end it, ask for its renewal, or take its proposal back."""
+    visible = Binding.objects.visible_to(request.user).select_related("provider", "merchant", "streamer", "batch")
+    found = get_object_or_404(visible, pk=binding_id)
+    actor = person(request)
+    ending, renewal = EndForm(prefix="end"), RenewalForm(prefix="renewal")
+    status = 200
+    if request.method == "POST":
+        try:
+            if "end" in request.POST:
+                ending = EndForm(request.POST, prefix="end")
+                if ending.is_valid():
+                    bind.end(found.pk, ends_before=ending.cleaned_data["ends_before"], actor=actor)
+                    return _done(request, found, _("The binding ends."))
+            elif "renewal" in request.POST:
+                renewal = RenewalForm(request.POST, prefix="renewal")
+                if renewal.is_valid():
+                    bind.ask_renewal(found.pk, term_ends_on=renewal.cleaned_data["term_ends_on"], actor=actor)
+                    return _done(request, found, _("A signed link is on its way to the other side."))
+            elif "withdraw" in request.POST:
+                bind.withdraw_proposal(found.pk, actor=actor)
+                return _done(request, found, _("The proposal is taken back."))
+            status = 422
+        except DomainError as refusal:
+            form = ending if "end" in request.POST else renewal
+            if refusal.status == 403 or "withdraw" in request.POST:
+                raise
+            form.add_error(None, str(refusal))
+            status = refusal.status
+    may_bind = (
+        may(actor, "bind")
+        or Membership.objects.filter(user=actor, provider=found.provider_id, role__in=BINDERS).exists()
+    )
+    context = {
+        "binding": found,
+        "provider": found.provider,
+        "ending": ending,
+        "renewal": renewal,
+        "history": [
+            (entry, HAPPENED.get(entry.action, entry.action))
+            for entry in AuditEntry.objects.about(found).select_related("actor").newest_first()
+        ],
+        "can_end": may_bind and found.status == Binding.Status.CONFIRMED,
+        "can_take_back": may_bind and found.status == Binding.Status.PROPOSED,
+    }
+    return render(request, "providers/binding.html", context, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def binding_confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """Ask the merchant or streamer behind a signed link, without an account, and take the answer."""
+    try:
+        question = links.read(token)
+        found = (
+            Binding.objects.select_related("provider", "merchant", "streamer").filter(pk=question.binding_id).first()
+        )
+        if found is None:
+            raise LinkUnusable(_("This binding no longer exists."))
+        renewing = question.renew_until is not None
+        answered = found.status != Binding.Status.PROPOSED and not renewing
+        answered |= renewing and found.renewed_on is not None and found.term_ends_on == question.renew_until
+        if request.method == "POST" and "confirm" in request.POST:
+            found = bind.renew(token) if renewing else bind.confirm(token)
+            answered = True
+        elif request.method == "POST" and "decline" in request.POST and not renewing:
+            found, answered = bind.decline(token), True
+    except DomainError as refusal:
+        return render(request, "providers/link_unusable.html", {"refusal": refusal}, status=refusal.status)
+    context = {
+        "binding": found,
+        "subject": found.merchant or found.streamer,
+        "renew_until": question.renew_until,
+        "answered": answered,
+        "just_now": answered and request.method == "POST",
+    }
+    return render(request, "providers/binding_confirm.html", context)
+
+
+def _found(request: HttpRequest, provider: Provider) -> BindingQuerySet:
+    found = Binding.objects.visible_to(request.user).filter(provider=provider).select_related("merchant", "streamer")
+    text = request.GET.get("q", "").strip()
+    if text:
+        found = found.filter(
+            Q(merchant__name__icontains=text)
+            | Q(merchant__code__icontains=text)
+            | Q(streamer__name__icontains=text)
+            | Q(streamer__code__icontains=text)
+        )
+    for name, known in (("role", BindingRole.values), ("status", Binding.Status.values)):
+        if request.GET.get(name) in known:
+            found = found.filter(**{name: request.GET[name]})
+    return found
+
+
+def _done(request: HttpRequest, binding: Binding, text: str) -> HttpResponse:
+    messages.success(request, text)
+    return redirect("providers:binding", binding_id=binding.pk)
