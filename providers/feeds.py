@@ -45,7 +45,9 @@ def _count(name: str, help_text: str, least: int, most: int, *, required: bool =
 
 
 def _province(*, required: bool = False) -> Column:
-    return _choice("province", gettext_noop("Province, GB/T 2260 code of two digits."), Province.values, required=required)
+    return _choice(
+        "province", gettext_noop("Province, GB/T 2260 code of two digits."), Province.values, required=required
+    )
 
 
 def _goods(name: str, *, required: bool = False) -> Column:
@@ -84,7 +86,12 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
                 _BELT,
                 _province(required=True),
                 _text("city", gettext_noop("City."), required=True, longest=30),
-                _code("operated_by", gettext_noop("Code of the provider that operates it."), refers="provider", required=False),
+                _code(
+                    "operated_by",
+                    gettext_noop("Code of the provider that operates it."),
+                    refers="provider",
+                    required=False,
+                ),
                 _choice("status", gettext_noop("Where the award stands."), Base.Status.values),
                 _day("awarded_on", gettext_noop("Day of the award; needed once awarded.")),
             ),
@@ -99,7 +106,9 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
                 _choice("category", gettext_noop("Provider category."), ProviderCategory.values, required=True),
                 _goods("goods_category"),
                 _COUNTRY,
-                _text("credit_code", gettext_noop("Unified social credit code; foreign companies have none."), longest=18),
+                _text(
+                    "credit_code", gettext_noop("Unified social credit code; foreign companies have none."), longest=18
+                ),
                 _province(),
                 _text("city", gettext_noop("City."), longest=40),
                 _BELT,
@@ -135,8 +144,18 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
             (
                 _code("streamer", gettext_noop("Code of the live account.")),
                 _text("name", gettext_noop("Name."), required=True),
-                _text("person", gettext_noop("Pseudonymous key of the real person; sister accounts share it."), required=True, longest=64),
-                _code("merchant", gettext_noop("Code of the merchant whose own room it is."), refers="merchant", required=False),
+                _text(
+                    "person",
+                    gettext_noop("Pseudonymous key of the real person; sister accounts share it."),
+                    required=True,
+                    longest=64,
+                ),
+                _code(
+                    "merchant",
+                    gettext_noop("Code of the merchant whose own room it is."),
+                    refers="merchant",
+                    required=False,
+                ),
                 _goods("category"),
                 _province(),
                 _count("followers", gettext_noop("Followers."), 0, 10**10, required=False),
@@ -149,12 +168,27 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
             ("provider", "merchant", "streamer", "role", "starts_on"),
             (
                 _code("provider", KEY_HELP["provider"], refers="provider", longest=40),
-                _code("merchant", gettext_noop("Code of the merchant served; empty if it is a streamer."), refers="merchant", required=False),
-                _code("streamer", gettext_noop("Code of the streamer served; empty if it is a merchant."), refers="streamer", required=False),
+                _code(
+                    "merchant",
+                    gettext_noop("Code of the merchant served; empty if it is a streamer."),
+                    refers="merchant",
+                    required=False,
+                ),
+                _code(
+                    "streamer",
+                    gettext_noop("Code of the streamer served; empty if it is a merchant."),
+                    refers="streamer",
+                    required=False,
+                ),
                 _choice("role", gettext_noop("What the provider does for it."), BindingRole.values, required=True),
                 _day("starts_on", gettext_noop("First day."), required=True),
                 _day("ends_before", gettext_noop("First day it no longer holds; empty: it runs on.")),
-                _text("evidence", gettext_noop("Where the other side's consent stands on record."), required=True, longest=254),
+                _text(
+                    "evidence",
+                    gettext_noop("Where the other side's consent stands on record."),
+                    required=True,
+                    longest=254,
+                ),
                 _day("term_ends_on", gettext_noop("Day a renewal falls due.")),
                 _day("renewed_on", gettext_noop("Day the other side renewed.")),
                 Column("related_party", "flag", gettext_noop("1 if both are the same legal person or account.")),
@@ -175,7 +209,12 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
                 _count("baseline_fen", gettext_noop("Median of the 28 days before, fen."), 0, _FEN),
                 _count("baseline_sessions", gettext_noop("Sessions in the baseline."), 0, 10**4),
                 _count("day_index_bp", gettext_noop("Platform day index, basis points."), 1, 10**6),
-                Column("fell_below_after", "flag", gettext_noop("1 if it fell below the baseline in the 14 days after."), required=True),
+                Column(
+                    "fell_below_after",
+                    "flag",
+                    gettext_noop("1 if it fell below the baseline in the 14 days after."),
+                    required=True,
+                ),
             ),
         ),
         Layout(
@@ -214,9 +253,7 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
 @cache
 def fact_layouts(feed: str) -> dict[str, Layout]:
     """Return the layouts of a fact feed, one per kind of subject; empty for a feed that delivers no facts."""
-    return {
-        subject: _fact_layout(feed, subject) for subject in SUBJECTS if (feed, subject) in catalogue().fact_feeds()
-    }
+    return {subject: _fact_layout(feed, subject) for subject in SUBJECTS if (feed, subject) in catalogue().fact_feeds()}
 
 
 def _fact_layout(feed: str, subject: Subject) -> Layout:

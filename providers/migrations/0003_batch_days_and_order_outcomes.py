@@ -5,109 +5,118 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('providers', '0002_partition_facts'),
+        ("providers", "0002_partition_facts"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='batch',
-            name='days',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.DateField(), default=list, verbose_name='days delivered'),
+            model_name="batch",
+            name="days",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.DateField(), default=list, verbose_name="days delivered"
+            ),
         ),
         migrations.AddField(
-            model_name='batch',
-            name='measures',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), default=list, verbose_name='measures delivered'),
+            model_name="batch",
+            name="measures",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=60), default=list, verbose_name="measures delivered"
+            ),
         ),
         migrations.AddField(
-            model_name='batch',
-            name='subject',
-            field=models.CharField(blank=True, help_text='Empty for a register feed.', max_length=10, verbose_name='about'),
+            model_name="batch",
+            name="subject",
+            field=models.CharField(
+                blank=True, help_text="Empty for a register feed.", max_length=10, verbose_name="about"
+            ),
         ),
         migrations.AddField(
-            model_name='deliveredday',
-            name='rows',
-            field=models.PositiveBigIntegerField(default=0, verbose_name='rows'),
+            model_name="deliveredday",
+            name="rows",
+            field=models.PositiveBigIntegerField(default=0, verbose_name="rows"),
         ),
         migrations.AddField(
-            model_name='deliveredday',
-            name='totals',
-            field=models.JSONField(default=dict, help_text='Day total of each flow: an unusual day is held against these.', verbose_name='totals'),
+            model_name="deliveredday",
+            name="totals",
+            field=models.JSONField(
+                default=dict,
+                help_text="Day total of each flow: an unusual day is held against these.",
+                verbose_name="totals",
+            ),
         ),
         migrations.AddField(
-            model_name='salesmerchantfact',
-            name='cancelled_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Cancelled orders'),
+            model_name="salesmerchantfact",
+            name="cancelled_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Cancelled orders"),
         ),
         migrations.AddField(
-            model_name='salesmerchantfacthistory',
-            name='cancelled_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Cancelled orders'),
+            model_name="salesmerchantfacthistory",
+            name="cancelled_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Cancelled orders"),
         ),
         migrations.AddField(
-            model_name='servicemerchantfact',
-            name='delivered_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Delivered orders'),
+            model_name="servicemerchantfact",
+            name="delivered_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Delivered orders"),
         ),
         migrations.AddField(
-            model_name='servicemerchantfact',
-            name='late_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Orders delivered late'),
+            model_name="servicemerchantfact",
+            name="late_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Orders delivered late"),
         ),
         migrations.AddField(
-            model_name='servicemerchantfacthistory',
-            name='delivered_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Delivered orders'),
+            model_name="servicemerchantfacthistory",
+            name="delivered_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Delivered orders"),
         ),
         migrations.AddField(
-            model_name='servicemerchantfacthistory',
-            name='late_orders',
-            field=models.BigIntegerField(null=True, verbose_name='Orders delivered late'),
+            model_name="servicemerchantfacthistory",
+            name="late_orders",
+            field=models.BigIntegerField(null=True, verbose_name="Orders delivered late"),
         ),
         migrations.AddIndex(
-            model_name='livestreamerfacthistory',
-            index=models.Index(fields=['batch_id'], name='live_streamer_hist_of'),
+            model_name="livestreamerfacthistory",
+            index=models.Index(fields=["batch_id"], name="live_streamer_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='peopleproviderfacthistory',
-            index=models.Index(fields=['batch_id'], name='people_provider_hist_of'),
+            model_name="peopleproviderfacthistory",
+            index=models.Index(fields=["batch_id"], name="people_provider_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='providerreportproviderfacthistory',
-            index=models.Index(fields=['batch_id'], name='provider_provider_hist_of'),
+            model_name="providerreportproviderfacthistory",
+            index=models.Index(fields=["batch_id"], name="provider_provider_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='refundsmerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='refunds_merchant_hist_of'),
+            model_name="refundsmerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="refunds_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='salesmerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='sales_merchant_hist_of'),
+            model_name="salesmerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="sales_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='servicemerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='service_merchant_hist_of'),
+            model_name="servicemerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="service_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='settlementmerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='settleme_merchant_hist_of'),
+            model_name="settlementmerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="settleme_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='settlementproviderfacthistory',
-            index=models.Index(fields=['batch_id'], name='settleme_provider_hist_of'),
+            model_name="settlementproviderfacthistory",
+            index=models.Index(fields=["batch_id"], name="settleme_provider_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='supplymerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='supply_merchant_hist_of'),
+            model_name="supplymerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="supply_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='trafficmerchantfacthistory',
-            index=models.Index(fields=['batch_id'], name='traffic_merchant_hist_of'),
+            model_name="trafficmerchantfacthistory",
+            index=models.Index(fields=["batch_id"], name="traffic_merchant_hist_of"),
         ),
         migrations.AddIndex(
-            model_name='trafficproviderfacthistory',
-            index=models.Index(fields=['batch_id'], name='traffic_provider_hist_of'),
+            model_name="trafficproviderfacthistory",
+            index=models.Index(fields=["batch_id"], name="traffic_provider_hist_of"),
         ),
     ]

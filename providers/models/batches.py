@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from datetime import date
 
 
 class Batch(models.Model):
@@ -63,6 +66,12 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.feed} {self.key}"
+
+
+    def delivered_days(self) -> set[date]:
+        """Return those of the batch's days that the feed has delivered for its kind of subject so far."""
+        known = DeliveredDay.objects.filter(feed=self.feed, subject=self.subject, day__in=self.days)
+        return set(known.values_list("day", flat=True))
 
 
 class RowError(models.Model):

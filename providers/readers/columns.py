@@ -70,32 +70,46 @@ def match(header: Sequence[str], layout: Layout, mapping: Mapping, faults: Fault
     used = {name for source in mapping.columns.values() if (name := source.column)} | mapping.filtered_columns()
     for ours, source in mapping.columns.items():
         if ours not in layout.names():
-            faults.add(1, ours, ours, _("The mapping fills a column this feed does not have.%(hint)s") % {
-                "hint": _hint(ours, layout.names())
-            })
+            faults.add(
+                1,
+                ours,
+                ours,
+                _("The mapping fills a column this feed does not have.%(hint)s")
+                % {"hint": _hint(ours, layout.names())},
+            )
         elif source.column in header:
             at[ours] = header.index(source.column)
         else:
-            faults.add(1, ours, source.column, _("The mapping reads a column the file does not have.%(hint)s") % {
-                "hint": _hint(source.column, header)
-            })
+            faults.add(
+                1,
+                ours,
+                source.column,
+                _("The mapping reads a column the file does not have.%(hint)s")
+                % {"hint": _hint(source.column, header)},
+            )
     for name in mapping.filtered_columns() - set(header):
-        faults.add(1, name, name, _("The mapping filters by a column the file does not have.%(hint)s") % {
-            "hint": _hint(name, header)
-        })
+        faults.add(
+            1,
+            name,
+            name,
+            _("The mapping filters by a column the file does not have.%(hint)s") % {"hint": _hint(name, header)},
+        )
     for position, name in enumerate(header):
         known = name in layout.names() and name not in mapping.columns and name not in mapping.constants
         if known and name not in mapping.ignore:
             at.setdefault(name, position)
         elif name not in used and not mapping.ignores(name):
-            faults.add(1, name, name, _("This feed has no such column.%(hint)s") % {
-                "hint": _hint(name, layout.names())
-            })
+            faults.add(
+                1, name, name, _("This feed has no such column.%(hint)s") % {"hint": _hint(name, layout.names())}
+            )
     for name in mapping.constants:
         if name not in layout.names():
-            faults.add(1, name, name, _("The mapping sets a column this feed does not have.%(hint)s") % {
-                "hint": _hint(name, layout.names())
-            })
+            faults.add(
+                1,
+                name,
+                name,
+                _("The mapping sets a column this feed does not have.%(hint)s") % {"hint": _hint(name, layout.names())},
+            )
     found = Found(at, {name: value for name, value in mapping.constants.items() if name in layout.names()})
     for column in layout.columns:
         if column.required and column.name not in found.names():
@@ -104,5 +118,5 @@ def match(header: Sequence[str], layout: Layout, mapping: Mapping, faults: Fault
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return " " + _("Did you mean %(name)s?") % {"name": close[0]} if close else ""
+    close = get_close_matches(name, known, n=2, cutoff=0.6)
+    return " " + _("Did you mean %(name)s?") % {"name": ", ".join(close)} if close else ""

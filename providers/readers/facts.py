@@ -202,7 +202,11 @@ class _Reader:
         self._fault(bad, block, position, column, _("This is not a day. Write it like 2021-07-31."))
         late = ~bad & (found > as_number(self._rules.today))
         self._fault(
-            late, block, position, column, _("The day is in the future (today is %(today)s).") % {"today": self._rules.today}
+            late,
+            block,
+            position,
+            column,
+            _("The day is in the future (today is %(today)s).") % {"today": self._rules.today},
         )
         early = ~bad & (found < as_number(self._rules.today.replace(year=OLDEST_YEAR, month=1, day=1)))
         self._fault(early, block, position, column, _("The day is before the year %(year)s.") % {"year": OLDEST_YEAR})
@@ -214,7 +218,11 @@ class _Reader:
         if column.required:
             self._fault(empty, block, position, column, _("The code is empty."))
         self._fault(
-            (ids < 0) & ~empty, block, position, column, _("No %(what)s with this code is registered.") % {"what": _(column.refers)}
+            (ids < 0) & ~empty,
+            block,
+            position,
+            column,
+            _("No %(what)s with this code is registered.") % {"what": _(column.refers)},
         )
         return np.where(empty, 0, ids)
 

@@ -143,15 +143,13 @@ class Lines:
         for block in self._blocks(faults):
             self.rows += len(block.lines)
             if self.rows > MOST_ROWS:
-                raise UnreadableFile(
-                    _("The file has more than %(most)s rows. Send it in parts.") % {"most": MOST_ROWS}
-                )
+                raise UnreadableFile(_("The file has more than %(most)s rows. Send it in parts.") % {"most": MOST_ROWS})
             yield block
 
     def _blocks(self, faults: Faults) -> Iterator[Block]:
         while True:
             cut = self._rest.rfind(b"\n") + 1
-            if self._ended and self._rest and not cut == len(self._rest):
+            if self._ended and self._rest and cut != len(self._rest):
                 self._rest += b"\n"
                 cut = len(self._rest)
             data, tail = self._rest[:cut], self._rest[cut:]

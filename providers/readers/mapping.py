@@ -214,7 +214,9 @@ class _Reader:
         entry = self._table(key, value)
         for name in entry:
             if name not in SOURCE_KEYS:
-                raise self._wrong(f"{key}.{name}", _("unknown key; known are %(keys)s") % {"keys": ", ".join(SOURCE_KEYS)})
+                raise self._wrong(
+                    f"{key}.{name}", _("unknown key; known are %(keys)s") % {"keys": ", ".join(SOURCE_KEYS)}
+                )
         scale = entry.get("scale", 1)
         if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= 10**9:
             raise self._wrong(f"{key}.scale", _("a whole number from 1 to 1000000000 is needed"))
@@ -225,7 +227,9 @@ class _Reader:
         otherwise = self._word(f"{key}.otherwise", entry["otherwise"]) if "otherwise" in entry else None
         if otherwise is not None and values is None:
             raise self._wrong(f"{key}.otherwise", _("only together with values"))
-        return ColumnSource(self._word(f"{key}.from", entry.get("from", key.partition(".")[2])), scale, values, otherwise)
+        return ColumnSource(
+            self._word(f"{key}.from", entry.get("from", key.partition(".")[2])), scale, values, otherwise
+        )
 
     def _listing(self, key: str, value: object) -> Listed:
         entry = self._table(key, value)
