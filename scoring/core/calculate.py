@@ -1,4 +1,4 @@
-"""Evaluate formulas over whole columns, in floats or exactly; what cannot be computed is missing, never an error and never 0."""
+"""Evaluate formulas over whole columns; what cannot be computed is missing, never an error and never 0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ def _arithmetic[N: Number](name: str, numbers: list[N], known: Bools, field: Fie
         case "negative":
             return Cells(-first, known)
         case "abs":
-            return Cells(abs(first), known)
+            return Cells(first.magnitude(), known)
         case "min" | "max" | "clamp":
             return Cells(_extreme(name, numbers), known)
         case "sqrt":

@@ -17,9 +17,9 @@ type Scenario = Callable[[frozenset[str]], tuple[Rubric, Inputs]]
 
 
 def shapley(causes: Sequence[str], worth: Callable[[frozenset[str]], Worth]) -> Mapping[str, Worth]:
-    """Split worth(all causes) − worth(none) into exact parts, one per cause and item; the parts add up without residual.
+    """Split worth(all causes) − worth(none) into exact parts per cause and item, which add up without residual.
 
-    worth: for a set of causes that have happened, an amount per item; absent items are 0. It is called once per set.
+    worth: for a set of causes that have happened, an amount per item (absent items are 0); called once per set.
     """
     worths = {
         frozenset(chosen): worth(frozenset(chosen))
@@ -33,9 +33,9 @@ def shapley(causes: Sequence[str], worth: Callable[[frozenset[str]], Worth]) -> 
 def by_cause(subject: str, scenario: Scenario, causes: Sequence[str] = CAUSES) -> Mapping[str, Worth]:
     """Say what each cause did to a subject's unrounded total, indicator by indicator.
 
-    scenario: the rubric and the inputs that hold when only these causes have happened; with none it gives the earlier score,
-    with all the later one. Summing a cause over its indicators gives its part of the change. ValueError if a scenario
-    leaves the subject without a rating, for then there is no total to compare.
+    scenario: the rubric and the inputs that hold when only these causes have happened; with none it gives the earlier
+    score, with all the later one. Summing a cause over its indicators gives its part of the change.
+    ValueError if a scenario leaves the subject without a rating, for then there is no total to compare.
     """
 
     def worth(happened: frozenset[str]) -> Worth:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from scoring.core.evaluate import found
+from scoring.core.exact import ExactField
 from scoring.core.inputs import Cohort, Inputs
-from scoring.core.numbers import ExactField
 from scoring.core.points import Percentile, ZScore
 from scoring.core.rubric import Rubric
 

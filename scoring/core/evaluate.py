@@ -1,8 +1,7 @@
-"""Evaluate a rubric's tree over inputs, in floats or exactly: the rules of states, samples, carrying and aggregation, written once."""
+"""Evaluate a rubric's tree over inputs: the rules of states, samples, carrying and aggregation, each written once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -32,7 +31,7 @@ class LeafResult[N: Number]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeResult[N: Number]:
-    """A node for all subjects: its points, the weights its children had and took part with, and where some was re-spread."""
+    """A node for all subjects: its points, its children's weights as set and as used, and where some were re-spread."""
 
     points: Cells[N]
     weights: tuple[Integers, ...]
@@ -82,7 +81,7 @@ def capability_weights(rubric: Rubric, inputs: Inputs) -> list[Integers]:
     ]
 
 
-# --- indicators ----------------------------------------------------------------------------------------------------------------
+# Indicators
 
 
 def _leaf[N: Number](leaf: Leaf, rubric: Rubric, inputs: Inputs, field: Field[N]) -> LeafResult[N]:
@@ -163,12 +162,12 @@ class Verdict:
     @property
     def open(self) -> Bools:
         """Where nothing has been found wrong."""
-        return self.state == State.VALUE
+        return np.equal(self.state, State.VALUE)
 
     @property
     def known(self) -> Bools:
         """Where there is a value, disputed or not."""
-        return (self.state == State.VALUE) | (self.state == State.DISPUTED)
+        return self.open | np.equal(self.state, State.DISPUTED)
 
     def settle(self, where: Bools, state: State | States) -> None:
         """Decide the subjects that are still open."""
@@ -201,7 +200,7 @@ def _placed[N: Number](
     return result
 
 
-# --- nodes ---------------------------------------------------------------------------------------------------------------------
+# Nodes
 
 
 def combine[N: Number](

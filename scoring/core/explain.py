@@ -8,9 +8,9 @@ from math import floor
 
 from scoring.core.calculate import ONE, ZERO, Cells, gather, numbers, truths
 from scoring.core.evaluate import Evaluation, combine
+from scoring.core.exact import Exact, ExactField, rational
 from scoring.core.formula import Call, Formula, Literal, Operand, Tree
 from scoring.core.inputs import Inputs, State
-from scoring.core.numbers import Exact, ExactField, rational
 from scoring.core.rubric import Leaf, Node, Rubric, leaf_operands
 from scoring.core.score import as_decimal, flag_order, judge
 
@@ -29,7 +29,8 @@ class Line:
     """One node or indicator of a trace; points in points of the scale, shares of the total's weight.
 
     value, numerator, denominator, count (the sample) only for indicators; state None for nodes.
-    share is the weight as written, share_after the one it took part with. Contributions of indicators add up to the total.
+    share is the weight as written, share_after the one it took part with.
+    Contributions of indicators add up to the total.
     headroom: what the total would gain if this alone stood at the top of the scale.
     """
 
@@ -98,7 +99,7 @@ def trace(rubric: Rubric, inputs: Inputs, subject: str) -> Trace:
 
 
 def largest_remainder(parts: Sequence[Fraction], target: int) -> list[int]:
-    """Round parts to whole numbers that add up to the target: all down, then the largest remainders up, ties in order."""
+    """Round parts to whole numbers that add up to the target: all down, then the largest remainders up."""
     whole = [floor(part) for part in parts]
     order = sorted(range(len(parts)), key=lambda index: whole[index] - parts[index])
     for index in order[: target - sum(whole)]:

@@ -1,4 +1,4 @@
-"""Formulas over measures: a small language, a whitelist by construction, typed when it is read and never executed as code."""
+"""Formulas over measures: a small language, a whitelist by construction, typed when it is read, never run as code."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,17 +81,19 @@ class Operand:
         return f"{outer}[{self.days}d]" if self.days else outer
 
 
-# --- the tree ------------------------------------------------------------------------------------------------------------------
+# The tree
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
+    """A number written out."""
+
     value: Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    pass
+    """The literal `missing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operator or function with its arguments; `name` is an operator's sign, "negative", "if" or a key of FUNCTIONS."""
+    """A function or operator with its arguments: its name, its sign, "negative" or "if"."""
 
     name: str
     arguments: tuple["Tree", ...]
@@ -152,7 +154,7 @@ class Formula:
     kind: Kind
 
     def operands(self, days: int, *, beside: "Formula | None" = None) -> Mapping[Reading, Operand]:
-        """Give each reading its column: own windows become `days`; last() shares its day with that of the formula `beside`."""
+        """Give each reading its column; own windows become `days`, last() shares its day with the formula `beside`."""
         mine = tuple(dict.fromkeys(readings(self.tree)))
         others = tuple(readings(beside.tree)) if beside else ()
         together = tuple(sorted({reading.measure for reading in (*mine, *others) if reading.read == "last"}))
@@ -208,13 +210,13 @@ def _check_parentheses(text: str) -> None:
 
 def _unexpected(error: UnexpectedInput, text: str) -> FormulaError:
     token: Token | None = getattr(error, "token", None)
-    place = error.pos_in_stream
-    if (token is not None and token.type == "$END") or place is None or not 0 <= place < len(text):
+    place: int = getattr(error, "pos_in_stream", None) or 0
+    if (token is not None and token.type == "$END") or place >= len(text):
         return FormulaError("the formula ends too early", len(text) + 1)
     return FormulaError(f"'{token if token is not None else text[place]}' is not expected here", place + 1)
 
 
-# --- typing --------------------------------------------------------------------------------------------------------------------
+# Typing
 
 
 @dataclass(frozen=True, slots=True)

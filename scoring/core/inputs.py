@@ -71,7 +71,7 @@ class Column:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Where the cell holds a number."""
-        return (self.state == State.VALUE) | (self.state == State.DISPUTED)
+        return np.isin(self.state, (State.VALUE, State.DISPUTED))
 
     def take(self, rows: NDArray[np.intp]) -> "Column":
         """Keep some rows, in the order given."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from scoring.core.calculate import gather, numbers
 from scoring.core.evaluate import evaluate
+from scoring.core.exact import ExactField
 from scoring.core.formula import Operand, readings
 from scoring.core.inputs import Column, Inputs, State
-from scoring.core.numbers import Bools, ExactField
+from scoring.core.numbers import Bools
 from scoring.core.points import Anchors, Steps, ZScore
 from scoring.core.rubric import Leaf, Rubric
 from scoring.core.score import Scores, score
@@ -45,7 +46,8 @@ class Path:
 
     changes: each alone is enough; the smallest share of its indicator's range first.
     mix: together they are enough; as few indicators as possible, the last one only as far as needed.
-    obstacles: gates that cap the grade below it whatever the indicators do ("gate:1"); grade None = there is no further grade.
+    obstacles: gates that cap the grade below it whatever the indicators do ("gate:1").
+    grade None = there is no further grade.
     """
 
     grade: str | None
@@ -61,10 +63,11 @@ def to_next_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
     grade = int(scores.grade[0])
     if grade <= 0:
         return Path(None, (), ())
+    codes = [grade.code for grade in rubric.grades]
     caps = [
         f"gate:{number}"
         for number, gate in enumerate(rubric.gates, start=1)
-        if f"gate:{number}" in scores.flags(0) and _index(rubric, gate.highest_grade) > grade - 1
+        if f"gate:{number}" in scores.flags(0) and codes.index(gate.highest_grade) >= grade
     ]
     target = rubric.grades[grade - 1].code
     if caps:
@@ -148,7 +151,7 @@ def _singles(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change,
 
 
 def _mix(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
-    """Move whole indicators, the one with the largest effect first, until it is enough; the last only as far as needed."""
+    """Move whole indicators, the largest effect first, until it is enough; the last only as far as needed."""
     most = np.array([lever.most for lever in trial.levers], dtype=object)
     alone = trial.score(np.diag(most))
     effect = np.abs(

@@ -5,15 +5,16 @@ from fractions import Fraction
 from itertools import pairwise
 
 from scoring.core.calculate import Cells
+from scoring.core.exact import rational
 from scoring.core.inputs import Cohort
-from scoring.core.numbers import Bools, Field, Number, rational
+from scoring.core.numbers import Bools, Field, Number
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Piecewise linear through (value, points), values ascending; with `log`, linear in ln(value) between positive anchors."""
+    """Piecewise linear through (value, points), values ascending; with `log`, linear in ln(value), values positive."""
 
     anchors: tuple[tuple[Fraction, Fraction], ...]
     log: bool = False

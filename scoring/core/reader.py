@@ -1,22 +1,20 @@
-"""Read a rubric from YAML or from the API's JSON; every refusal names its line and its reason, and all are found in one go."""
+"""Read a rubric from YAML or from the API's JSON; every refusal names its line and reason, all found in one go."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, cast
 
 import yaml
 
+from scoring.core.document import HEAVIEST, Entries, compose, node_text, plain
 from scoring.core.formula import Formula, FormulaError, Kind, Measure, compile_formula, nearest
 from scoring.core.inputs import SMALLEST_COHORT, Cohort
-from scoring.core.points import Anchors, Identity, Percentile, Points, Steps, ZScore
 from scoring.core.rubric import (
     AGGREGATES,
     LEAF_POLICIES,
     NODE_POLICIES,
     Aggregate,
-    Fault,
     Floor,
     Gate,
     Grade,
@@ -28,16 +26,12 @@ from scoring.core.rubric import (
     RubricError,
     Sample,
 )
+from scoring.core.scales import Scales
 
-LARGEST_FILE = 1_000_000
 MOST_ITEMS = 5_000
 DEEPEST_TREE = 50
-HEAVIEST = 10**9
-LONGEST_WINDOW = 3_660
 
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_WINDOW = re.compile(r"([1-9][0-9]{0,3})d")
 _NODE_KEYS = ("code", "name", "weight", "aggregate", "missing", "needs", "needs_count", "children", "note")
 _LEAF_KEYS = (
     *("code", "name", "weight", "unit", "better", "applies_when", "value", "window", "points", "missing", "sample"),
@@ -48,9 +42,8 @@ _TOP_KEYS = (
     *("rubric", "version", "scale", "published_decimals", "weights_sum", "needs_capabilities", "note"),
     *("root", "grades", "floors", "gates", "profiles", "cohorts"),
 )
-_POINT_KEYS = ("anchors", "goalposts", "steps", "identity", "percentile", "z_score")
 
-type Entries = dict[str, yaml.Node]
+_NOTHING = compile_formula("0", "number")
 
 
 def load(source: str | bytes | Mapping[str, Any], *, measures: Mapping[str, Measure] | None = None) -> Rubric:
@@ -59,50 +52,21 @@ def load(source: str | bytes | Mapping[str, Any], *, measures: Mapping[str, Meas
     RubricError carries all faults found, each with its line (where the source has lines) and reason.
     """
     reader = _Reader(measures)
-    rubric = reader.rubric(_compose(source))
+    rubric = reader.rubric(compose(source))
     if reader.faults or rubric is None:
         raise RubricError(tuple(sorted(reader.faults, key=lambda fault: fault.line or 0)))
     return rubric
 
 
-def _compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
-    """Turn the source into YAML nodes, which keep the text of numbers and the lines of everything."""
-    try:
-        if isinstance(source, Mapping):
-            return yaml.SafeDumper("").represent_data(dict(source))
-        if len(source) > LARGEST_FILE:
-            raise RubricError(
-                (Fault(None, "", f"a rubric may have {LARGEST_FILE} characters, this one has {len(source)}"),)
-            )
-        text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
-        found = yaml.compose(text, Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise RubricError((Fault(None, "", f"the file is not UTF-8 (byte {error.start + 1})"),)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-        raise RubricError(
-            (Fault(None if mark is None else mark.line + 1, "", f"this is not YAML: {reason}"),)
-        ) from None
-    except RecursionError:
-        raise RubricError((Fault(None, "", "this is nested too deep to be a rubric"),)) from None
-    if found is None:
-        raise RubricError((Fault(1, "", "the rubric is empty"),))
-    return cast(yaml.Node, found)
-
-
-class _Reader:
-    """Reads the parts of a rubric and collects the faults; a part that is refused is replaced by a harmless one."""
+class _Reader(Scales):
+    """Reads the parts of a rubric and collects the faults."""
 
     def __init__(self, measures: Mapping[str, Measure] | None) -> None:
-        self.faults: list[Fault] = []
+        super().__init__()
         self._measures = measures
         self._codes: dict[str, int | None] = {}
         self._items = 0
         self._weights_sum: int | None = None
-        self._scale = Fraction(100)
-
-    # --- the parts -------------------------------------------------------------------------------------------------------------
 
     def rubric(self, node: yaml.Node) -> Rubric | None:
         top = self._entries(node, "", _TOP_KEYS, needs=("rubric", "version", "root"))
@@ -138,7 +102,8 @@ class _Reader:
 
     def _item(self, node: yaml.Node, where: str, path: tuple[yaml.Node, ...]) -> Node | Leaf | None:
         if any(node is above for above in path):
-            return self._fault(node, where, "a cycle: this item contains itself")
+            self._fault(node, where, "a cycle: this item contains itself")
+            return None
         self._items += 1
         if len(path) >= DEEPEST_TREE or self._items > MOST_ITEMS:
             if self._items <= MOST_ITEMS + 1:
@@ -182,7 +147,7 @@ class _Reader:
         value = self._formula(entries.get("value", entries.get("code")), f"{code}: value", "number")
         sample = self._sample(entries.get("sample"), code)
         window = self._window(entries.get("window"), f"{code}: window")
-        formulas = [formula for formula in (applies, value, sample and sample.count) if formula is not None]
+        formulas = [formula for formula in (applies, value, sample.count if sample else None) if formula is not None]
         if not window and self._measures is not None and any(formula.needs_window() for formula in formulas):
             self._fault(node, code, "a window such as 90d is needed, its formulas add up over days")
         if "points" not in entries:
@@ -224,75 +189,6 @@ class _Reader:
             below = self._share(entries["insufficient_below"], where)
         count = self._formula(entries.get("count"), f"{where} count", "number")
         return Sample(count or _NOTHING, at_least, shrink, below)
-
-    def _points(self, node: yaml.Node | None, where: str) -> Points:
-        if node is None:
-            return Identity()
-        if isinstance(node, yaml.ScalarNode):
-            kind = self._choice(node, where, ("identity", "percentile", "z_score"))
-            return {"percentile": Percentile(), "z_score": ZScore(self._t_scores())}.get(kind, Identity())
-        entries = self._entries(node, where, (*_POINT_KEYS, "interpolate", "clamp")) or {}
-        kinds = [key for key in entries if key in _POINT_KEYS]
-        if len(kinds) != 1:
-            self._fault(node, where, f"exactly one of {', '.join(_POINT_KEYS)} is needed, {len(kinds)} found")
-            return Identity()
-        kind, given = kinds[0], entries[kinds[0]]
-        clamp = self._choice(entries.get("clamp"), f"{where} clamp", ("true", "false")) == "true"
-        log = self._choice(entries.get("interpolate"), f"{where} interpolate", ("linear", "log")) == "log"
-        if log and kind not in ("anchors", "goalposts"):
-            self._fault(entries["interpolate"], where, f"{kind} cannot be interpolated")
-        match kind:
-            case "anchors":
-                return Anchors(self._pairs(given, where, fewest=2, clamp=clamp, log=log), log, clamp)
-            case "goalposts":
-                return Anchors(self._goalposts(given, where, log), log, clamp)
-            case "steps":
-                return Steps(self._pairs(given, where, fewest=1, clamp=clamp))
-            case "z_score" if isinstance(given, yaml.SequenceNode):
-                return ZScore(Anchors(self._pairs(given, where, fewest=2, clamp=clamp), False, clamp))
-            case "z_score":
-                return ZScore(self._t_scores())
-            case _:
-                return Percentile() if kind == "percentile" else Identity(clamp)
-
-    def _t_scores(self) -> Anchors:
-        """A tenth of the scale per standard deviation, the middle of the scale at the mean."""
-        return Anchors(((Fraction(-5), Fraction(0)), (Fraction(5), self._scale)))
-
-    def _goalposts(self, node: yaml.Node, where: str, log: bool) -> tuple[tuple[Fraction, Fraction], ...]:
-        ends = [self._decimal(element, where) for element in self._sequence(node, where)]
-        if len(ends) != 2:
-            self._fault(node, where, f"goalposts are a floor and a target, {len(ends)} numbers found")
-            return ((Fraction(0), Fraction(0)), (Fraction(1), self._scale))
-        floor, target = ends
-        if floor == target:
-            self._fault(node, where, f"the goalposts are equal ({node_text(node)}), they must span a range")
-        if log and min(ends) <= 0:
-            self._fault(node, where, "logarithmic goalposts must be above 0")
-        return tuple(sorted(((floor, Fraction(0)), (target, self._scale))))
-
-    def _pairs(
-        self, node: yaml.Node, where: str, *, fewest: int, clamp: bool, log: bool = False
-    ) -> tuple[tuple[Fraction, Fraction], ...]:
-        pairs = [self._pair(element, where) for element in self._sequence(node, where)]
-        if len(pairs) < fewest:
-            self._fault(node, where, f"at least {fewest} pairs of value and points are needed, {len(pairs)} found")
-        for (left, _), (right, _) in pairwise(pairs):
-            if left >= right:
-                self._fault(node, where, f"the values must ascend, {_shown(left)} stands before {_shown(right)}")
-                break
-        if clamp and any(not 0 <= points <= self._scale for _, points in pairs):
-            self._fault(node, where, f"points run from 0 to {_shown(self._scale)}; others need clamp: false")
-        if log and pairs and pairs[0][0] <= 0:
-            self._fault(node, where, "logarithmic anchors must be above 0")
-        return tuple(pairs)
-
-    def _pair(self, node: yaml.Node, where: str) -> tuple[Fraction, Fraction]:
-        parts = self._sequence(node, where)
-        if len(parts) != 2:
-            self._fault(node, where, f"a pair of value and points is needed, {len(parts)} numbers found")
-            return Fraction(0), Fraction(0)
-        return self._decimal(parts[0], where), self._decimal(parts[1], where)
 
     def _grades(self, node: yaml.Node | None) -> tuple[Grade, ...]:
         grades: list[Grade] = []
@@ -372,50 +268,6 @@ class _Reader:
         elif self._weights_sum is not None and total != self._weights_sum:
             self._fault(node, where, f"the weights add up to {total}, {self._weights_sum} is needed")
 
-    # --- the pieces they are made of -------------------------------------------------------------------------------------------
-
-    def _fault(self, node: yaml.Node | None, where: str, reason: str) -> None:
-        mark = None if node is None else node.start_mark
-        self.faults.append(Fault(None if mark is None else mark.line + 1, where, reason))
-
-    def _entries(
-        self, node: yaml.Node | None, where: str, keys: Sequence[str] | None = None, needs: Sequence[str] = ()
-    ) -> Entries | None:
-        """Read a mapping; keys None lets any key pass."""
-        if node is None:
-            return None
-        if not isinstance(node, yaml.MappingNode):
-            return self._fault(node, where or "rubric", f"a mapping is needed, this is {_kind(node)}")
-        entries: Entries = {}
-        for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            if name in entries:
-                self._fault(key, where, f"the key '{name}' stands twice")
-            elif keys is not None and name not in keys:
-                self._fault(key, where, f"the key '{name}' is not known{nearest(name, keys)}")
-            else:
-                entries[name] = value
-        for name in needs:
-            if name not in entries:
-                self._fault(node, where, f"'{name}' is needed")
-        return entries
-
-    def _sequence(self, node: yaml.Node | None, where: str) -> Sequence[yaml.Node]:
-        if node is None:
-            return ()
-        if not isinstance(node, yaml.SequenceNode):
-            self._fault(node, where, f"a list is needed, this is {_kind(node)}")
-            return ()
-        return cast(Sequence[yaml.Node], node.value)
-
-    def _text(self, node: yaml.Node | None, where: str) -> str:
-        if node is None:
-            return ""
-        if not isinstance(node, yaml.ScalarNode):
-            self._fault(node, where, f"a text is needed, this is {_kind(node)}")
-            return ""
-        return str(node.value)
-
     def _code(self, node: yaml.Node | None, where: str) -> str:
         code = self._text(node, where)
         if node is None:
@@ -430,52 +282,6 @@ class _Reader:
         self._codes.setdefault(code, None if node.start_mark is None else node.start_mark.line + 1)
         return code
 
-    def _choice(self, node: yaml.Node | None, where: str, choices: Sequence[str], default: str | None = None) -> str:
-        if node is None:
-            return choices[0] if default is None else default
-        given = self._text(node, where)
-        if given not in choices:
-            known = ", ".join(choice for choice in choices if choice)
-            self._fault(node, where, f"'{given}' is not one of {known}{nearest(given, choices)}")
-            return choices[0]
-        return given
-
-    def _decimal(self, node: yaml.Node | None, where: str, default: Fraction = Fraction(0)) -> Fraction:
-        if node is None:
-            return default
-        given = self._text(node, where)
-        if not _DECIMAL.fullmatch(given):
-            self._fault(node, where, f"'{given[:40]}' is not a decimal number")
-            return default
-        return Fraction(given)
-
-    def _share(self, node: yaml.Node | None, where: str) -> Fraction:
-        share = self._decimal(node, where)
-        if not 0 <= share <= 1:
-            self._fault(node, where, f"{_shown(share)} is not a share between 0 and 1")
-        return share
-
-    def _whole(
-        self, node: yaml.Node | None, where: str, *, default: int = 0, low: int = 0, high: int = HEAVIEST
-    ) -> int:
-        if node is None:
-            return default
-        value = self._decimal(node, where, Fraction(max(default, low)))
-        if value.denominator != 1 or not low <= value <= high:
-            self._fault(node, where, f"{_shown(value)} is not a whole number between {low} and {high}")
-            return max(default, low)
-        return int(value)
-
-    def _window(self, node: yaml.Node | None, where: str) -> int:
-        if node is None:
-            return 0
-        given = self._text(node, where)
-        match = _WINDOW.fullmatch(given)
-        if match is None or int(match[1]) > LONGEST_WINDOW:
-            self._fault(node, where, f"'{given}' is not a window such as 90d, of at most {LONGEST_WINDOW} days")
-            return 1
-        return int(match[1])
-
     def _grade(self, node: yaml.Node, where: str, grades: Sequence[Grade]) -> str:
         known = [grade.code for grade in grades]
         given = self._text(node, where)
@@ -489,48 +295,9 @@ class _Reader:
         try:
             return compile_formula(self._text(node, where), kind, self._measures)
         except FormulaError as error:
-            return self._fault(node, where, f"{error} in '{node_text(node)[:80]}'")
-
-    def _names(self, node: yaml.Node | None, where: str) -> Mapping[str, str]:
-        if isinstance(node, yaml.ScalarNode):
-            return {"zh-hans": str(node.value), "en": str(node.value)}
-        entries = self._entries(node, where, ("zh-hans", "en")) or {}
-        return {language: self._text(value, where) for language, value in entries.items()}
+            self._fault(node, where, f"{error} in '{node_text(node)[:80]}'")
+            return None
 
     def _about(self, entries: Entries) -> Mapping[str, Any]:
         """Keep what only people read: a text, or texts by name."""
-        return {key: _plain(entries[key]) for key in _ABOUT_KEYS if key in entries}
-
-
-_NOTHING = compile_formula("0", "number")
-
-
-def _plain(node: yaml.Node) -> str | dict[str, str]:
-    if isinstance(node, yaml.MappingNode):
-        return {node_text(key): node_text(value) for key, value in node.value}
-    return node_text(node)
-
-
-def node_text(node: yaml.Node) -> str:
-    """The text of a node, for messages and notes."""
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
-    return ", ".join(_texts(node))
-
-
-def _texts(node: yaml.Node) -> Iterator[str]:
-    if isinstance(node, yaml.SequenceNode):
-        for element in node.value:
-            yield element.value if isinstance(element, yaml.ScalarNode) else "…"
-    else:
-        yield "…"
-
-
-def _kind(node: yaml.Node) -> str:
-    if isinstance(node, yaml.ScalarNode):
-        return f"'{str(node.value)[:40]}'" if node.value else "empty"
-    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-
-
-def _shown(value: Fraction) -> str:
-    return str(value.numerator) if value.denominator == 1 else format(float(value), "g")
+        return {key: plain(entries[key]) for key in _ABOUT_KEYS if key in entries}

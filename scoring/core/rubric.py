@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import yaml
 
+from scoring.core.exact import text
 from scoring.core.formula import Formula, Operand
 from scoring.core.inputs import Cohort
-from scoring.core.numbers import text
 from scoring.core.points import Anchors, Identity, Percentile, Points, Steps, ZScore
 
 type Aggregate = Literal["weighted_mean", "geometric_mean", "harmonic_mean", "minimum", "maximum"]

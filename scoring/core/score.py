@@ -1,6 +1,5 @@
-"""Score: published totals, grades and ranks, proved digit by digit; floats where their error bound decides, rationals elsewhere."""
+"""Publish totals, grades and ranks, proved digit by digit: floats where their error bound decides, else rationals."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.core.evaluate import Evaluation, capability_weights, evaluate, gate_truths
+from scoring.core.exact import Exact, ExactField
+from scoring.core.floats import FloatField, Floats
 from scoring.core.inputs import Inputs, State, States
-from scoring.core.numbers import Bools, Doubles, Exact, ExactField, Field, FloatField, Floats, Number
+from scoring.core.numbers import Bools, Doubles, Field, Number
 from scoring.core.rubric import Leaf, Rubric
 
 type Units = NDArray[np.int64]
@@ -62,9 +63,9 @@ class Scores:
     """The result of a run, aligned with `subjects`.
 
     units: published totals in steps of 10**-published_decimals points, 0 where not rated.
-    grade, grade_before_floors: index into rubric.grades, −1 = none. rank: competition rank ("1224"), 0 where not rated.
-    points: unrounded points per code for charts, NaN = none. states: per indicator. blocked: some gate could not be evaluated.
-    flagged: by flag, where it applies. settled: where rationals had to decide.
+    grade, grade_before_floors: index into rubric.grades, −1 = none. rank: competition ("1224"), 0 where not rated.
+    points: unrounded points per code for charts, NaN = none. states: of each indicator, by code.
+    blocked: some gate could not be evaluated. flagged: by flag, where it applies. settled: where rationals decided.
     """
 
     rubric: Rubric
@@ -103,7 +104,7 @@ class Scores:
         return tuple(flag for flag, where in self.flagged.items() if where[row])
 
     def shown(self, code: str) -> tuple[Units, Bools]:
-        """The published points of a node or indicator: whole units (0 where there are none), and where there are any."""
+        """The published points of a node or indicator: whole units, 0 where there are none, and where there are any."""
         if self.floats is None:
             return _shown_exactly(self.rubric, self.inputs, code)
         field = FloatField(len(self.subjects))
@@ -117,8 +118,8 @@ class Scores:
 def score(rubric: Rubric, inputs: Inputs) -> Scores:
     """Score all subjects; ValueError names columns that are absent from the inputs.
 
-    The float pass carries an error bound; the few subjects for which it leaves a comparison or a rounding open are judged again
-    in rationals, so that published digits, grades and ranks equal exact arithmetic for every subject.
+    The float pass carries an error bound; the few subjects for which it leaves a comparison or a rounding open are
+    judged again in rationals, so that published digits, grades and ranks equal exact arithmetic for every subject.
     """
     size = len(inputs.subjects)
     field = FloatField(size)
@@ -256,7 +257,7 @@ def _rounded[N: Number](made: Evaluation[N], code: str, field: Field[N], decimal
 
 
 def _publishes_below[N: Number](number: N, least: int, field: Field[N], decimals: int) -> Bools:
-    """Where a number, rounded half-up, stays below so many units; decided without rounding, so that few rows are in doubt."""
+    """Where a number, rounded half-up, stays below so many units; compared, not rounded, so few rows are in doubt."""
     edge = field.constant(Fraction(2 * least - 1, 2 * 10**decimals))
     return field.less(number, edge) if least > 0 else ~field.less(edge, number)
 
@@ -279,7 +280,8 @@ def _grade_index(rubric: Rubric, code: str) -> int:
 
 def _in_units(bound: Fraction, decimals: int) -> int:
     """The smallest published number that reaches a bound."""
-    return math.ceil(bound * 10**decimals)
+    scaled = bound * 10**decimals
+    return -(-scaled.numerator // scaled.denominator)
 
 
 def _shown_exactly(rubric: Rubric, inputs: Inputs, code: str) -> tuple[Units, Bools]:

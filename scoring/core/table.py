@@ -10,9 +10,9 @@ import numpy as np
 
 from scoring.core.cohorts import freeze
 from scoring.core.evaluate import evaluate
+from scoring.core.exact import ExactField
 from scoring.core.formula import Formula, FormulaError, Operand, Reading, compile_formula, nearest, readings
 from scoring.core.inputs import Column, Inputs, State
-from scoring.core.numbers import ExactField
 from scoring.core.rubric import Leaf, Rubric
 from scoring.core.score import score, texts
 
@@ -159,7 +159,7 @@ class _Table:
     def _fault(self, row: int | None, column: str | None, reason: str) -> None:
         self._faults.append(CellFault(row, column, reason))
 
-    # --- the header ------------------------------------------------------------------------------------------------
+    # The header
 
     def _check_header(self, header: Sequence[str]) -> None:
         seen: set[str] = set()
@@ -201,7 +201,7 @@ class _Table:
             self._fault(1, expression, f"the column is missing, {', '.join(dict.fromkeys(codes))} needs it")
         return bound
 
-    # --- the cells -------------------------------------------------------------------------------------------------
+    # The cells
 
     def _label(self, row: int, column: str, cell: str, first_rows: dict[str, int]) -> str:
         if column == PROFILE and cell and cell not in self._rubric.profiles:

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scoring.core.exact import ExactField, text
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs, State
-from scoring.core.numbers import ExactField, text
 from scoring.core.reader import load
 from scoring.core.score import exact_points, judge, score
 from tests.core.reference import Reference, Row

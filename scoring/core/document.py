@@ -1,0 +1,183 @@
+"""Read YAML, or JSON already parsed, as nodes that keep the text of numbers and their lines, and collect the faults."""
+
+import io
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, cast
+
+import yaml
+
+from scoring.core.formula import nearest
+from scoring.core.rubric import Fault, RubricError
+
+LARGEST_FILE = 1_000_000
+HEAVIEST = 10**9
+LONGEST_WINDOW = 3_660
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?")
+_WINDOW = re.compile(r"([1-9][0-9]{0,3})d")
+
+type Entries = dict[str, yaml.Node]
+
+
+def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
+    """Turn the source into YAML nodes, which keep the text of numbers and the lines of everything."""
+    try:
+        if isinstance(source, Mapping):
+            return yaml.SafeDumper(io.StringIO()).represent_data(dict(source))
+        if len(source) > LARGEST_FILE:
+            raise RubricError(
+                (Fault(None, "", f"a rubric may have {LARGEST_FILE} characters, this one has {len(source)}"),)
+            )
+        text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
+        found = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise RubricError((Fault(None, "", f"the file is not UTF-8 (byte {error.start + 1})"),)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        raise RubricError(
+            (Fault(None if mark is None else mark.line + 1, "", f"this is not YAML: {reason}"),)
+        ) from None
+    except RecursionError:
+        raise RubricError((Fault(None, "", "this is nested too deep to be a rubric"),)) from None
+    if found is None:
+        raise RubricError((Fault(1, "", "the rubric is empty"),))
+    return found
+
+
+class Document:
+    """Reads the pieces a rubric is made of; a piece that is refused is noted and replaced by a harmless one."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def _fault(self, node: yaml.Node | None, where: str, reason: str) -> None:
+        mark = None if node is None else node.start_mark
+        self.faults.append(Fault(None if mark is None else mark.line + 1, where, reason))
+
+    def _entries(
+        self, node: yaml.Node | None, where: str, keys: Sequence[str] | None = None, needs: Sequence[str] = ()
+    ) -> Entries | None:
+        """Read a mapping; keys None lets any key pass."""
+        if node is None:
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            self._fault(node, where or "rubric", f"a mapping is needed, this is {_kind(node)}")
+            return None
+        entries: Entries = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if name in entries:
+                self._fault(key, where, f"the key '{name}' stands twice")
+            elif keys is not None and name not in keys:
+                self._fault(key, where, f"the key '{name}' is not known{nearest(name, keys)}")
+            else:
+                entries[name] = value
+        for name in needs:
+            if name not in entries:
+                self._fault(node, where, f"'{name}' is needed")
+        return entries
+
+    def _sequence(self, node: yaml.Node | None, where: str) -> Sequence[yaml.Node]:
+        if node is None:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self._fault(node, where, f"a list is needed, this is {_kind(node)}")
+            return ()
+        return cast(Sequence[yaml.Node], node.value)
+
+    def _text(self, node: yaml.Node | None, where: str) -> str:
+        if node is None:
+            return ""
+        if not isinstance(node, yaml.ScalarNode):
+            self._fault(node, where, f"a text is needed, this is {_kind(node)}")
+            return ""
+        return str(node.value)
+
+    def _choice(self, node: yaml.Node | None, where: str, choices: Sequence[str], default: str | None = None) -> str:
+        if node is None:
+            return choices[0] if default is None else default
+        given = self._text(node, where)
+        if given not in choices:
+            known = ", ".join(choice for choice in choices if choice)
+            self._fault(node, where, f"'{given}' is not one of {known}{nearest(given, choices)}")
+            return choices[0]
+        return given
+
+    def _decimal(self, node: yaml.Node | None, where: str, default: Fraction = Fraction(0)) -> Fraction:
+        if node is None:
+            return default
+        given = self._text(node, where)
+        if not _DECIMAL.fullmatch(given):
+            self._fault(node, where, f"'{given[:40]}' is not a decimal number")
+            return default
+        return Fraction(given)
+
+    def _share(self, node: yaml.Node | None, where: str) -> Fraction:
+        share = self._decimal(node, where)
+        if not 0 <= share <= 1:
+            self._fault(node, where, f"{shown(share)} is not a share between 0 and 1")
+        return share
+
+    def _whole(
+        self, node: yaml.Node | None, where: str, *, default: int = 0, low: int = 0, high: int = HEAVIEST
+    ) -> int:
+        if node is None:
+            return default
+        value = self._decimal(node, where, Fraction(max(default, low)))
+        if value.denominator != 1 or not low <= value <= high:
+            self._fault(node, where, f"{shown(value)} is not a whole number between {low} and {high}")
+            return max(default, low)
+        return int(value)
+
+    def _window(self, node: yaml.Node | None, where: str) -> int:
+        if node is None:
+            return 0
+        given = self._text(node, where)
+        match = _WINDOW.fullmatch(given)
+        if match is None or int(match[1]) > LONGEST_WINDOW:
+            self._fault(node, where, f"'{given}' is not a window such as 90d, of at most {LONGEST_WINDOW} days")
+            return 1
+        return int(match[1])
+
+    def _names(self, node: yaml.Node | None, where: str) -> Mapping[str, str]:
+        if isinstance(node, yaml.ScalarNode):
+            return {"zh-hans": str(node.value), "en": str(node.value)}
+        entries = self._entries(node, where, ("zh-hans", "en")) or {}
+        return {language: self._text(value, where) for language, value in entries.items()}
+
+
+def plain(node: yaml.Node) -> str | dict[str, str]:
+    """What only people read: a text, or texts by name."""
+    if isinstance(node, yaml.MappingNode):
+        return {node_text(key): node_text(value) for key, value in node.value}
+    return node_text(node)
+
+
+def node_text(node: yaml.Node) -> str:
+    """The text of a node, for messages and notes."""
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    return ", ".join(_texts(node))
+
+
+def _texts(node: yaml.Node) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for element in node.value:
+            yield element.value if isinstance(element, yaml.ScalarNode) else "…"
+    else:
+        yield "…"
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return f"'{str(node.value)[:40]}'" if node.value else "empty"
+    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+
+
+def shown(value: Fraction) -> str:
+    """A number of the rubric, for messages."""
+    return str(value.numerator) if value.denominator == 1 else format(float(value), "g")
