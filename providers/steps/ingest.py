@@ -194,7 +194,7 @@ def _check_delivery(delivery: Delivery) -> None:
             )
 
 
-def _lock(feed: str) -> None:
+def lock_feed(feed: str) -> None:
     """Let deliveries of one feed into the tables one after the other, for the rest of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_SPACE, feeds().index(feed)])
@@ -203,7 +203,7 @@ def _lock(feed: str) -> None:
 @transaction.atomic
 def _settle(delivery: Delivery, digest: str, row_count: int, faults: Faults, apply: Callable[[Batch], None]) -> Batch:
     """Return the batch of this key if it is applied already; else apply the file, or refuse it with its faults."""
-    _lock(delivery.feed)
+    lock_feed(delivery.feed)
     applied = Batch.objects.filter(
         source=delivery.source, feed=delivery.feed, key=delivery.key, status=Batch.Status.APPLIED
     ).first()

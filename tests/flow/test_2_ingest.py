@@ -8,9 +8,12 @@ from datetime import date
 
 import pytest
 
+from ecosystem.errors import NotAllowed, WrongStatus
 from ecosystem.models import AuditEntry, WorkMark
+from ecosystem.roles import Role
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
 from providers.steps.ingest import BatchKeyTaken, check, ingest, row_errors_csv
+from providers.steps.undo_batch import LaterBatchStands, undo_batch
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.server]
@@ -230,3 +233,57 @@ def test_rooms_and_their_store_carry_a_fact_to_their_providers():
         (str(providers[1].pk), date(2022, 5, 1)),
         (str(providers[2].pk), date(2022, 5, 3)),
     }
+
+
+def test_undoing_a_batch_brings_back_what_was_there():
+    shop, served = factories.merchant(), factories.provider()
+    factories.binding(served, shop, starts_on=date(2022, 1, 1))
+    first = send(f"day,merchant,gmv_paid,paid_orders\n{DAY},{shop.code},100000,10\n")
+    second = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},90000\n2022-05-02,{shop.code},5000\n", key="two")
+    WorkMark.objects.all().delete()
+
+    undone = undo_batch(second.pk, actor=factories.user(Role.ADMINISTRATOR))
+
+    assert undone.status == "undone"
+    row = SALES.objects.get()
+    assert (row.gmv_paid, row.paid_orders, row.batch_id) == (100000, 10, first.pk)
+    delivered = DeliveredDay.objects.get()
+    assert (delivered.batch_id, delivered.rows, delivered.totals) == (
+        first.pk,
+        1,
+        {"gmv_paid": 100000, "paid_orders": 10},
+    )
+    assert marks() == {(str(served.pk), date(2022, 5, 1))}
+    again = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},80000\n", key="two")
+    assert (again.status, again.rows_changed) == ("applied", 1)
+
+
+def test_a_batch_that_a_later_one_stands_on_is_not_undone():
+    shop = factories.merchant()
+    first = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},100000\n")
+    second = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},90000\n", key="two")
+    third = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},80000\n", key="three")
+    with pytest.raises(LaterBatchStands, match="two"):
+        undo_batch(first.pk, actor=None)
+    assert SALES.objects.get().gmv_paid == 80000
+    for batch, left in ((third, 90000), (second, 100000)):
+        undo_batch(batch.pk, actor=None)
+        assert SALES.objects.get().gmv_paid == left
+    undo_batch(first.pk, actor=None)
+    assert not SALES.objects.exists()
+    assert not DeliveredDay.objects.exists()
+    with pytest.raises(WrongStatus):
+        undo_batch(first.pk, actor=None)
+
+
+def test_only_machines_and_administrators_send_and_only_administrators_undo():
+    shop = factories.merchant()
+    machine = factories.user(Role.MACHINE)
+    batch = send(f"day,merchant,gmv_paid\n{DAY},{shop.code},100000\n", actor=machine)
+    assert batch.received_by == machine
+    for role in (Role.RATING, Role.PROVIDER, Role.AUDITOR):
+        with pytest.raises(NotAllowed):
+            send(f"day,merchant,gmv_paid\n{DAY},{shop.code},1\n", key="two", actor=factories.user(role))
+    with pytest.raises(NotAllowed):
+        undo_batch(batch.pk, actor=machine)
+    assert SALES.objects.get().gmv_paid == 100000

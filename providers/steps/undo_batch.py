@@ -1,0 +1,172 @@
+"""Take a batch of facts back: earlier versions return, its own rows go, and its days are no longer delivered by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from psycopg import sql
+
+from ecosystem.errors import DomainError, WrongStatus
+from ecosystem.models import AuditEntry, User
+from ecosystem.models.audit import Verb
+from ecosystem.roles import require
+from providers.models import Batch, DeliveredDay
+from providers.steps.apply_facts import Difference, fact_tables, flows, key_columns, names
+from providers.steps.ingest import lock_feed
+from providers.steps.reach import mark_reached
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from providers.models import FactTable
+
+BATCHES_NAMED = 5
+
+
+class LaterBatchStands(DomainError):
+    """A later batch replaced rows of this one; it must be undone first."""
+
+    code = "later_batch_stands"
+
+
+class NotUndoable(DomainError):
+    """A register is corrected by sending the corrected file."""
+
+    code = "not_undoable"
+
+
+@transaction.atomic
+def undo_batch(batch_id: int, *, actor: User | None) -> Batch:
+    """Take an applied batch of facts back; refused while a later batch stands on any of its rows."""
+    if actor is not None:
+        require(actor, "undo_batch")
+    lock_feed(Batch.objects.values_list("feed", flat=True).get(pk=batch_id))
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
+    if batch.status != Batch.Status.APPLIED:
+        raise WrongStatus(
+            _("The batch is %(status)s; only an applied one can be undone.") % {"status": batch.get_status_display()}
+        )
+    if not batch.subject:
+        raise NotUndoable(
+            _("A batch of the register %(feed)s cannot be undone: send the corrected rows.") % {"feed": batch.feed}
+        )
+    table, history = fact_tables(batch.feed, batch.subject)
+    _refuse_if_stood_on(batch, history)
+    first, last = batch.days[0], batch.days[-1]
+    mark_reached(batch, table, first, last)
+    difference = _take_back(batch, table, history, first, last)
+    _withdraw_days(batch, difference)
+    batch.status = Batch.Status.UNDONE
+    batch.undone_at = timezone.now()
+    batch.save(update_fields=["status", "undone_at"])
+    detail: dict[str, object] = {"removed": -difference.added, "restored": difference.changed}
+    AuditEntry.objects.record(Verb.INGEST, "undo_batch", batch, actor=actor, detail=detail)
+    return batch
+
+
+def _refuse_if_stood_on(batch: Batch, history: type[FactTable]) -> None:
+    stood_on = history._default_manager.filter(batch_id=batch.pk).exclude(superseded_by=batch.pk)
+    later = list(stood_on.order_by("superseded_by").values_list("superseded_by", flat=True).distinct()[:BATCHES_NAMED])
+    if later:
+        named = ", ".join(f"{one.pk} ({one.key})" for one in Batch.objects.filter(pk__in=later).order_by("pk"))
+        raise LaterBatchStands(
+            _("Rows of this batch were replaced by later ones. Undo these first: %(batches)s.") % {"batches": named},
+            detail={"batches": later},
+        )
+
+
+def _take_back(batch: Batch, table: type[FactTable], history: type[FactTable], first: date, last: date) -> Difference:
+    """Restore what the batch replaced and remove what it added; its own versions stay in the history."""
+    key, flow_names = key_columns(table), flows(table, [measure.code for measure in table.measures])
+    measures = [measure.code for measure in table.measures]
+    pieces: dict[str, sql.Composable] = {
+        "table": sql.Identifier(table._meta.db_table),
+        "history": sql.Identifier(history._meta.db_table),
+        "batch": sql.Literal(batch.pk),
+        "key": names(key),
+        "columns": names(["batch_id", *key, *measures]),
+        "within": sql.SQL("f.batch_id = {batch} AND f.day BETWEEN {first} AND {last}").format(
+            batch=sql.Literal(batch.pk), first=sql.Literal(first), last=sql.Literal(last)
+        ),
+        "same_key": sql.SQL(" AND ").join(
+            sql.SQL("f.{name} = h.{name}").format(name=sql.Identifier(name)) for name in key
+        ),
+        "sums": sql.SQL(", ").join(
+            [
+                sql.SQL("count(*)"),
+                sql.SQL("count(h.day)"),
+                *(
+                    sql.SQL("coalesce(sum(h.{name}), 0) - coalesce(sum(f.{name}), 0)").format(name=sql.Identifier(name))
+                    for name in flow_names
+                ),
+            ]
+        ),
+        "assigned": sql.SQL(", ").join(
+            sql.SQL("{name} = h.{name}").format(name=sql.Identifier(name)) for name in ["batch_id", *measures]
+        ),
+    }
+    difference = Difference()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "SELECT f.day, {sums} FROM {table} f LEFT JOIN {history} h"
+                " ON {same_key} AND h.superseded_by = {batch} AND h.batch_id <> {batch}"
+                " WHERE {within} GROUP BY f.day"
+            ).format(**pieces)
+        )
+        for day, rows, restored, *changes in cursor.fetchall():
+            difference.added -= rows - restored
+            difference.changed += restored
+            difference.rows[day] = restored - rows
+            difference.totals[day] = {name: int(value) for name, value in zip(flow_names, changes, strict=True)}
+        cursor.execute(
+            sql.SQL(
+                "INSERT INTO {history} ({columns}, superseded_by, recorded_to)"
+                " SELECT {columns}, {batch}, now() FROM {table} f WHERE {within}"
+            ).format(**pieces)
+        )
+        cursor.execute(
+            sql.SQL(
+                "UPDATE {table} f SET {assigned} FROM {history} h"
+                " WHERE {same_key} AND h.superseded_by = {batch} AND h.batch_id <> {batch} AND {within}"
+            ).format(**pieces)
+        )
+        cursor.execute(sql.SQL("DELETE FROM {table} f WHERE {within}").format(**pieces))
+        cursor.execute(
+            sql.SQL("DELETE FROM {history} WHERE superseded_by = {batch} AND batch_id <> {batch}").format(**pieces)
+        )
+    return difference
+
+
+def _withdraw_days(batch: Batch, difference: Difference) -> None:
+    """Say again which days are delivered, by the batches that still stand."""
+    standing: dict[date, list[Batch]] = {}
+    others = Batch.objects.filter(
+        feed=batch.feed, subject=batch.subject, status=Batch.Status.APPLIED, days__overlap=batch.days
+    ).exclude(pk=batch.pk)
+    for other in others.order_by("pk"):
+        for day in other.days:
+            standing.setdefault(day, []).append(other)
+    rows = list(DeliveredDay.objects.filter(feed=batch.feed, subject=batch.subject, day__in=batch.days))
+    kept = [row for row in rows if row.day in standing]
+    for row in kept:
+        batches = standing[row.day]
+        row.batch = batches[-1]
+        row.measures = sorted({name for one in batches for name in one.measures})
+        row.rows += difference.rows.get(row.day, 0)
+        changes = difference.totals.get(row.day, {})
+        row.totals = {
+            name: row.totals.get(name, 0) + changes.get(name, 0) for name in row.measures if name in row.totals
+        }
+    gone = [row.day for row in rows if row.day not in standing]
+    DeliveredDay.objects.filter(feed=batch.feed, subject=batch.subject, day__in=gone).delete()
+    DeliveredDay.objects.bulk_create(
+        kept,
+        batch_size=1000,
+        update_conflicts=True,
+        unique_fields=["feed", "subject", "day"],
+        update_fields=["measures", "rows", "totals", "batch"],
+    )
