@@ -8,7 +8,7 @@ would cost every COPY a look-up per row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
@@ -38,9 +38,9 @@ def key_columns(feed: str, subject: Subject) -> tuple[str, ...]:
     return ("day", f"{subject}_id", *(["streamer_id"] if by_streamer else []))
 
 
-def _columns(feed: str, subject: Subject) -> dict[str, models.Field[int, int]]:
+def _columns(feed: str, subject: Subject) -> dict[str, models.Field[Any, Any]]:
     """Return the fields of a table: subject ids first, then the measures in catalogue order."""
-    columns: dict[str, models.Field[int, int]] = {
+    columns: dict[str, models.Field[Any, Any]] = {
         name: models.BigIntegerField(default=0)
         if name == "streamer_id" and subject != "streamer"
         else models.BigIntegerField()

@@ -27,8 +27,8 @@ class Column:
     required: bool = False
     refers: str = ""
     choices: tuple[str, ...] = ()
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: int = 0
+    maximum: int = 10**18
     longest: int = 120
 
 

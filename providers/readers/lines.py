@@ -61,7 +61,7 @@ class Source:
         if head[:2] == b"PK":
             raise UnreadableFile(_("This is a ZIP or Excel file. Save the sheet as CSV (UTF-8)."))
         joined = io.BufferedReader(_Joined(head, content), BLOCK)
-        self._stream: BinaryIO = gzip.GzipFile(fileobj=joined) if head[:2] == b"\x1f\x8b" else joined
+        self._stream: io.BufferedIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=joined) if head[:2] == b"\x1f\x8b" else joined
         self._digest = hashlib.sha256()
         self._size = 0
 

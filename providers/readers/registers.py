@@ -169,10 +169,12 @@ class _Reader:
         if not WHOLE_NUMBER.fullmatch(text):
             return None, _("This is not a whole number: ASCII digits only, no separators, no decimals.")
         number = int(text)
-        least, most = column.minimum or 0, column.maximum or 10**18
-        if least <= number <= most:
+        if column.minimum <= number <= column.maximum:
             return number, ""
-        return None, _("Outside the range, %(least)s to %(most)s.") % {"least": least, "most": most}
+        return None, _("Outside the range, %(least)s to %(most)s.") % {
+            "least": column.minimum,
+            "most": column.maximum,
+        }
 
     def _day(self, text: str) -> tuple[Value, str]:
         try:

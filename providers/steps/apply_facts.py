@@ -63,7 +63,7 @@ def names(columns: Sequence[str], prefix: str = "") -> sql.Composed:
 
 def key_columns(table: type[FactTable]) -> list[str]:
     """Return the key columns of a fact table, the day first."""
-    return [f.column for f in table._meta.pk_fields]
+    return [str(field.column) for field in table._meta.pk_fields]
 
 
 def write(batch: Batch, rows: FactRows, delivered: set[date]) -> Difference:

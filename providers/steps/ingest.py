@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 
 from ecosystem.clock import business_today
@@ -284,10 +284,12 @@ def _row_checks() -> tuple[RowCheck, ...]:
 def _rules(feed: str) -> FactRules:
     layouts = fact_layouts(feed)
     refers = {column.refers for layout in layouts.values() for column in layout.columns if column.refers}
-    tables = {"merchant": Merchant, "streamer": Streamer, "provider": Provider}
+    tables: dict[str, type[models.Model]] = {"merchant": Merchant, "streamer": Streamer, "provider": Provider}
     return FactRules(
         layouts=layouts,
-        registers={name: Codes(dict(tables[name].objects.values_list("code", "id"))) for name in sorted(refers)},
+        registers={
+            name: Codes(dict(tables[name]._default_manager.values_list("code", "id"))) for name in sorted(refers)
+        },
         row_checks=_row_checks(),
         states=frozenset(name for name, measure in catalogue().measures.items() if measure.kind == "stock"),
         today=business_today(),

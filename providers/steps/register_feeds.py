@@ -235,8 +235,9 @@ def _same(*columns: str, **renamed: str) -> Callable[[Mapping[str, Value]], Fiel
 
 
 def _certificate_fields(values: Mapping[str, Value]) -> Fields:
+    days: Mapping[str, Any] = values
     fields = _same("person", "level", provider="provider_id")(values)
-    return {**fields, "period": DateRange(values["starts_on"], values.get("ends_before"))}
+    return {**fields, "period": DateRange(days["starts_on"], days.get("ends_before"))}
 
 
 def _approved(values: Mapping[str, Value], batch: Batch) -> Fields:

@@ -68,8 +68,18 @@ def undo_batch(batch_id: int, *, actor: User | None) -> Batch:
 
 
 def _refuse_if_stood_on(batch: Batch, history: type[FactTable]) -> None:
-    stood_on = history._default_manager.filter(batch_id=batch.pk).exclude(superseded_by=batch.pk)
-    later = list(stood_on.order_by("superseded_by").values_list("superseded_by", flat=True).distinct()[:BATCHES_NAMED])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "SELECT DISTINCT superseded_by FROM {history} WHERE batch_id = {batch} AND superseded_by <> {batch}"
+                " ORDER BY superseded_by LIMIT {most}"
+            ).format(
+                history=sql.Identifier(history._meta.db_table),
+                batch=sql.Literal(batch.pk),
+                most=sql.Literal(BATCHES_NAMED),
+            )
+        )
+        later = [number for (number,) in cursor.fetchall()]
     if later:
         named = ", ".join(f"{one.pk} ({one.key})" for one in Batch.objects.filter(pk__in=later).order_by("pk"))
         raise LaterBatchStands(
