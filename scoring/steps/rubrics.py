@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DEFAULT = Path(__file__).parent.parent / "rubrics" / "demo-1.0.yaml"
 
+DECIMALS_KEPT = 4
+
 
 def readable_measures() -> Mapping[str, Measure]:
     """Return what a formula may read: measures that have values for providers here."""
@@ -116,20 +118,24 @@ def _checked(text: str) -> Rubric:
     """Load a rubric against the catalogue, or refuse with every fault found."""
     try:
         rubric = reader.load(text, measures=readable_measures())
-        _check_people(rubric)
+        _check_storable(rubric)
     except RubricError as error:
         faults = [{"line": fault.line, "where": fault.where, "reason": fault.reason} for fault in error.faults]
         raise RubricInvalid(str(error), detail={"faults": faults}) from None
     return rubric
 
 
-def _check_people(rubric: Rubric) -> None:
-    """Refuse largest(…, streamer) over measures that are not kept per person."""
+def _check_storable(rubric: Rubric) -> None:
+    """Refuse what scores well but cannot be kept or rolled up here."""
     measures = catalogue().measures
     faults = [
         Fault(None, str(operand), f"'{operand.measure}' is not kept per person")
         for operand in rubric.operands()
         if operand.read == "largest" and not measures[operand.measure].person_totals
     ]
+    if rubric.published_decimals > DECIMALS_KEPT:
+        faults.append(Fault(None, "published_decimals", f"scores are kept with at most {DECIMALS_KEPT} decimals"))
+    if not rubric.grades or rubric.grades[-1].at_least > 0:
+        faults.append(Fault(None, "grades", "every rated score needs a grade: the lowest must count from 0"))
     if faults:
         raise RubricError(tuple(faults))

@@ -1,0 +1,120 @@
+"""Rows of scoring for tests: plain functions with values that satisfy every constraint."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from ecosystem.models import User
+from ecosystem.roles import Role
+from providers.models import Provider
+from scoring.core.formula import Operand
+from scoring.core.inputs import Column, Inputs
+from scoring.models import BudgetPool, Plan, RubricVersion, Run, Score
+from scoring.steps.fund import book_endowment
+from scoring.steps.rubrics import import_rubric, publish_rubric
+from tests import factories
+
+AS_OF = date(2022, 6, 30)
+# Two capabilities, one indicator each, read from two measures; a gate on a third.
+SMALL_RUBRIC = """
+rubric: small
+version: "{version}"
+scale: 100
+published_decimals: 1
+needs_capabilities: 1
+root:
+  code: TOTAL
+  aggregate: weighted_mean
+  missing: reweight
+  children:
+  - code: LIVE
+    name: {{zh-hans: 直播, en: Live}}
+    weight: {live}
+    aggregate: weighted_mean
+    missing: reweight
+    children:
+    - code: L1
+      name: {{zh-hans: 场次, en: Sessions}}
+      unit: sessions
+      better: higher
+      value: valid_sessions
+      window: 90d
+      points: {{anchors: [["0", "0"], ["100", "100"]]}}
+      weight: 1
+      missing: owed_by_platform
+  - code: SALES
+    name: {{zh-hans: 销售, en: Sales}}
+    weight: 1
+    aggregate: weighted_mean
+    missing: reweight
+    children:
+    - code: S1
+      name: {{zh-hans: 支付订单, en: Paid orders}}
+      unit: orders
+      better: higher
+      value: paid_orders
+      window: 30d
+      points: {{anchors: [["0", "0"], ["1000", "100"]]}}
+      weight: 1
+      missing: owed_by_provider
+grades: [[A, 70], [B, 40], [C, 0]]
+gates:
+- when: last(open_grave_violations) > 0
+  then: {{highest_grade: C}}
+"""
+SESSIONS = Operand("valid_sessions", "sum", 90)
+ORDERS = Operand("paid_orders", "sum", 30)
+VIOLATIONS = Operand("open_grave_violations", "last", together=("open_grave_violations",))
+
+
+def rubric(version: str = "1", *, live: int = 1, published: bool = True) -> RubricVersion:
+    """Make a version of the small rubric; ``live`` is the weight of the capability LIVE beside 1."""
+    draft = import_rubric(SMALL_RUBRIC.format(version=version, live=live), actor=None)
+    return publish_rubric(draft.pk, actor=None) if published else draft
+
+
+def inputs(values: dict[Provider, tuple[int, int]], gate_states: list[int] | None = None) -> Inputs:
+    """Make the matrix of the small rubric: sessions and orders per provider."""
+    subjects = sorted(values, key=lambda provider: provider.pk)
+    return Inputs(
+        tuple(str(provider.pk) for provider in subjects),
+        {
+            SESSIONS: Column.of([values[provider][0] for provider in subjects]),
+            ORDERS: Column.of([values[provider][1] for provider in subjects]),
+            VIOLATIONS: Column.of([0] * len(subjects), gate_states),
+        },
+    )
+
+
+def run(version: RubricVersion | None = None, **fields: Any) -> Run:
+    """Make an open official run."""
+    values: dict[str, Any] = {
+        "kind": Run.Kind.OFFICIAL,
+        "as_of": AS_OF,
+        "rubric_version": version or RubricVersion.objects.published().first() or rubric(),
+    }
+    return Run.objects.create(**values | fields)
+
+
+def score(of: Provider | None = None, in_run: Run | None = None, **fields: Any) -> Score:
+    """Make a rated score."""
+    values: dict[str, Any] = {"status": "rated", "published": "65.0", "grade": "B", "rank": 1}
+    if fields.get("status") == "not_rated":
+        values = {}
+    return Score.objects.create(provider=of or factories.provider(), run=in_run or run(), **values | fields)
+
+
+def pool(cap: int = 1_000, unit: str = "fen") -> BudgetPool:
+    """Make an endowed pool of a plan of its own."""
+    number = factories.number()
+    plan = Plan.objects.create(code=f"PLAN_{number}", name_zh="演示计划", name_en="Demo plan", starts_on=AS_OF)
+    made = BudgetPool.objects.create(
+        plan=plan, code=f"{plan.code}/pool", name_zh="演示池", name_en="Demo pool", unit=unit, cap=0
+    )
+    return book_endowment(made.pk, amount=cap, actor=None)
+
+
+def staff(role: Role) -> User:
+    """Make a staff member."""
+    return factories.user(role)
