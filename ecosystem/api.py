@@ -1,8 +1,7 @@
-"""What every REST endpoint shares: sign-in by token, cursor pages, problem+json errors, a schema that names them."""
+"""What every REST endpoint shares: sign-in by token, cursor pages, problem+json errors."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from typing import Any, ClassVar, cast
 
@@ -11,10 +10,7 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
-from rest_framework import exceptions, serializers
+from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -22,14 +18,10 @@ from rest_framework.response import Response
 
 from ecosystem.errors import DomainError
 from ecosystem.models import ApiToken, User
+from ecosystem.steps.accounts import digest_of
 
 # A token's "last used" is written at most this often, so that reading stays reading.
 LAST_USED_STEP = timedelta(minutes=5)
-
-
-def token_digest(token: str) -> str:
-    """Return the SHA-256 under which a token is kept."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def actor(request: Request) -> User:
@@ -48,7 +40,7 @@ class TokenAuthentication(BaseAuthentication):
         if len(parts) != 2:
             raise exceptions.AuthenticationFailed(_("The header must read: Authorization: Bearer TOKEN."))
         now = timezone.now()
-        token = ApiToken.objects.select_related("user").filter(digest=token_digest(parts[1])).first()
+        token = ApiToken.objects.select_related("user").filter(digest=digest_of(parts[1])).first()
         if token is None or token.expires_at <= now or not token.user.is_active:
             raise exceptions.AuthenticationFailed(_("The token is unknown or has expired."))
         if token.last_used_at is None or now - token.last_used_at > LAST_USED_STEP:
@@ -60,17 +52,6 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Tell the schema about the bearer token."""
-
-    target_class = "ecosystem.api.TokenAuthentication"
-    name = "token"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        """Return the OpenAPI security scheme."""
-        return {"type": "http", "scheme": "bearer"}
-
-
 class Pages(CursorPagination):
     """Cursor pages: steady while rows arrive, flat in cost however far one reads."""
 
@@ -78,16 +59,6 @@ class Pages(CursorPagination):
     max_page_size = 1000
     page_size_query_param = "page_size"
     ordering: ClassVar[str | tuple[str, ...]] = "pk"
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """An error as RFC 9457 writes it."""
-
-    type = serializers.CharField(help_text="Stable code of the error, as a URN.")
-    title = serializers.CharField(help_text="What went wrong, for a person.")
-    status = serializers.IntegerField(help_text="The HTTP status.")
-    detail = serializers.CharField(help_text="What was found and what was needed.")
-    errors = serializers.JSONField(required=False, help_text="Per field or row, where there are several.")
 
 
 def problem(status: int, code: str, title: str, detail: str, errors: object | None = None) -> Response:
@@ -127,27 +98,3 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
                 answer["Retry-After"] = str(int(error.wait))
             return answer
     return None
-
-
-class Schema(AutoSchema):
-    """The OpenAPI schema of an endpoint, error answers included; in English, whatever the reader's language."""
-
-    ERRORS: ClassVar[dict[str, str]] = {
-        "401": "No valid sign-in.",
-        "403": "Not allowed for this role.",
-        "404": "Not there, or not yours to see.",
-    }
-    REFUSALS: ClassVar[dict[str, str]] = {
-        "409": "Refused by a rule of the domain.",
-        "422": "Values that cannot be used.",
-    }
-
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
-        bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        errors = self.ERRORS if self.method == "GET" else self.ERRORS | self.REFUSALS
-        for status, text in errors.items():
-            if status not in bodies:
-                bodies[status] = self._get_response_for_code(
-                    OpenApiResponse(ProblemSerializer, description=text), status, ["application/problem+json"]
-                )
-        return bodies

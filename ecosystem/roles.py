@@ -56,6 +56,7 @@ MAY: dict[str, frozenset[Role]] = {
     "manage_users": frozenset({Role.ADMINISTRATOR}),
     "see_audit": frozenset({Role.AUDITOR, Role.ADMINISTRATOR}),
     "see_work": frozenset({Role.AUDITOR, Role.ADMINISTRATOR, Role.RATING}),
+    "retry_work": frozenset({Role.ADMINISTRATOR}),
     "see_money": frozenset({Role.INCENTIVES, Role.FINANCE, Role.INVESTMENT, Role.AUDITOR, Role.ADMINISTRATOR}),
     "see_batches": frozenset({Role.MACHINE, Role.RATING, Role.AUDITOR, Role.ADMINISTRATOR}),
 }

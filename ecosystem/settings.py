@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dj_database_url
 from django.utils.csp import CSP
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -267,7 +268,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "ecosystem.api.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "ecosystem.api.Schema",
+    "DEFAULT_SCHEMA_CLASS": "ecosystem.api_schema.Schema",
     "EXCEPTION_HANDLER": "ecosystem.api.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -317,3 +318,33 @@ AXES_LOCKOUT_CALLABLE = "ecosystem.views.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_DISABLE_ACCESS_LOG = True
+
+UNFOLD = {
+    "SITE_TITLE": _("Ecosystem portal"),
+    "SITE_HEADER": _("Ecosystem portal"),
+    "SITE_SUBHEADER": _("Staff workplace"),
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "storefront",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": False,
+    "THEME": "light",
+    "STYLES": [lambda request: static("portal/admin.css")],
+    "DASHBOARD_CALLBACK": "scoring.dashboard.home",
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "ecosystem.menu.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "#e3eff1",
+            "100": "#cfe3e7",
+            "200": "#a6cdd4",
+            "300": "#72aeb9",
+            "400": "#3d8b99",
+            "500": "#1b6f80",
+            "600": "#0b5566",
+            "700": "#083f4c",
+            "800": "#063540",
+            "900": "#052c35",
+            "950": "#031d23",
+        },
+    },
+}

@@ -22,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", views.admin_sign_in),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("ecosystem.api_urls")),
+    path("api/v1/", include("providers.api_urls")),
+    path("api/v1/", include("scoring.api_urls")),
     path("", include("providers.urls")),
     path("", include("scoring.urls")),
 ]

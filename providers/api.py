@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from ecosystem.api import actor
 from providers.choices import BindingRole
-from providers.models import Batch, Binding, Merchant, Provider, RowError, Streamer
+from providers.models import Binding, Merchant, Provider, Streamer
 from providers.steps import bind
 
 
@@ -104,40 +104,6 @@ class EndSerializer(serializers.Serializer[Any]):
     """The first day on which the binding no longer holds."""
 
     ends_before = serializers.DateField()
-
-
-class BatchSerializer(serializers.ModelSerializer[Batch]):
-    """A delivery and what became of it."""
-
-    id = serializers.CharField(read_only=True)
-
-    class Meta:
-        model = Batch
-        fields = (
-            "id",
-            "source",
-            "feed",
-            "key",
-            "digest",
-            "status",
-            "rows",
-            "rows_added",
-            "rows_changed",
-            "rows_same",
-            "errors",
-            "first_day",
-            "last_day",
-            "received_at",
-            "undone_at",
-        )
-
-
-class RowErrorSerializer(serializers.ModelSerializer[RowError]):
-    """One fault of a delivered row."""
-
-    class Meta:
-        model = RowError
-        fields = ("row", "column", "found", "reason")
 
 
 class ProviderViewSet(viewsets.ReadOnlyModelViewSet[Provider]):

@@ -34,7 +34,7 @@ def _day(label: Any, **options: Any) -> forms.DateField:
     return forms.DateField(label=label, widget=DayInput(), input_formats=["%Y-%m-%d"], **options)
 
 
-class _Section(forms.ModelForm[Provider]):
+class _Section(forms.ModelForm):  # type: ignore[type-arg]
     """A section checks its fields; what the whole application needs, the steps check."""
 
     def validate_constraints(self) -> None:

@@ -23,7 +23,7 @@ def file(request: HttpRequest, score_id: int) -> HttpResponse:
     chosen = get_object_or_404(
         Score.objects.visible_to(request.user).select_related("run__rubric_version", "provider"), pk=score_id
     )
-    whole = card(chosen)
+    whole = card(chosen, with_path=False)
     nodes = [(leaf.code, f"{leaf.code} {leaf.name}") for part in whole.capabilities for leaf in part.indicators]
     form = ContestForm(request.POST or None, initial={"node": request.GET.get("node", "")}, nodes=nodes)
     if request.method == "POST" and form.is_valid():

@@ -107,7 +107,7 @@ def indicator(request: HttpRequest, score_id: int, indicator: str) -> HttpRespon
     chosen = get_object_or_404(
         Score.objects.visible_to(request.user).select_related("run__rubric_version", "provider"), pk=score_id
     )
-    whole = card(chosen)
+    whole = card(chosen, with_path=False)
     found = [
         (capability, leaf)
         for capability in whole.capabilities

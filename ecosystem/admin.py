@@ -1,0 +1,150 @@
+"""Accounts, tokens, audit, work and outgoing mail for staff."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ecosystem.admin_base import NothingToAsk, StaffAdmin, Step, StepForm
+from ecosystem.backlog import backlog
+from ecosystem.models import ApiToken, AuditEntry, Notice, OutboxMessage, User, WorkRun, WorkScope
+from ecosystem.roles import Role
+from ecosystem.steps.accounts import change_account, issue_token, open_account, revoke_token
+from ecosystem.steps.work import retry_work
+
+
+class AccountForm(StepForm):
+    """A new account; its owner sets the password by the reset mail."""
+
+    email = forms.EmailField(label=_("email"))
+    name = forms.CharField(label=_("name"), max_length=80, required=False)
+    role = forms.ChoiceField(label=_("role"), choices=[choice for choice in Role.choices if choice[0] != Role.PROVIDER])
+
+
+class ChangeForm(StepForm):
+    """Another role, or the end of the account."""
+
+    role = forms.ChoiceField(label=_("role"), choices=Role.choices)
+    is_active = forms.BooleanField(label=_("active"), required=False, initial=True)
+
+
+class TokenForm(StepForm):
+    """A credential for a machine account."""
+
+    label = forms.CharField(
+        label=_("label"), max_length=80, help_text=_("What it is for, such as “warehouse, nightly”.")
+    )
+    days = forms.IntegerField(label=_("valid for days"), min_value=1, max_value=366, initial=90)
+
+
+@admin.register(User)
+class UserAdmin(StaffAdmin):
+    """Accounts."""
+
+    sight = "manage_users"
+    list_display = ("email", "name", "role", "language", "is_active", "last_login", "created_at")
+    list_filter = ("role", "is_active")
+    search_fields = ("email", "name")
+    ordering = ("email",)
+    exclude = ("password",)
+    list_steps: ClassVar = (Step("open", _("Open an account"), "manage_users", open_account, AccountForm),)
+    row_steps: ClassVar = (
+        Step("change", _("Change role or close"), "manage_users", change_account, ChangeForm),
+        Step(
+            "token",
+            _("Issue an API token"),
+            "manage_users",
+            issue_token,
+            TokenForm,
+            when=lambda user: user.role == Role.MACHINE,
+            explains=_("The token is shown once, on the next page."),
+        ),
+    )
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(StaffAdmin):
+    """Credentials of machine accounts."""
+
+    sight = "manage_users"
+    list_display = ("label", "user", "created_at", "expires_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("label", "user__email")
+    exclude = ("digest",)
+    ordering = ("-created_at",)
+    row_steps: ClassVar = (Step("revoke", _("Revoke"), "manage_users", revoke_token, NothingToAsk, grave=True),)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(StaffAdmin):
+    """Every step taken, by whom, on what."""
+
+    sight = "see_audit"
+    list_display = ("at", "verb", "action", "subject_text", "actor", "cause")
+    list_select_related = ("actor",)
+    list_filter = ("verb", ("at", admin.DateFieldListFilter))
+    search_fields = ("action", "subject_text", "actor__email", "cause")
+    ordering = ("-at", "-id")
+
+
+@admin.register(WorkScope)
+class WorkScopeAdmin(StaffAdmin):
+    """The ledger's scopes: what is in order, what will be tried again, what is parked and why."""
+
+    sight = "see_work"
+    list_display = ("kind", "scope", "state", "attempts", "not_before", "changed_at")
+    list_filter = ("kind", "state")
+    search_fields = ("scope", "last_error")
+    ordering = ("-changed_at",)
+    row_steps: ClassVar = (
+        Step(
+            "retry",
+            _("Try again now"),
+            "retry_work",
+            retry_work,
+            when=lambda scope: scope.state != WorkScope.State.OK,
+            explains=_("The scope is taken out of the car park and claimed by the next worker."),
+        ),
+    )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, object] | None = None):  # type: ignore[no-untyped-def]
+        """Show the backlog above the scopes."""
+        return super().changelist_view(request, {"portal_above": "admin/work.html", "backlog": backlog()})
+
+
+@admin.register(WorkRun)
+class WorkRunAdmin(StaffAdmin):
+    """Finished steps of the ledger."""
+
+    sight = "see_work"
+    list_display = ("ended_at", "kind", "scopes", "marks", "rows_changed", "started_at")
+    list_filter = ("kind",)
+    ordering = ("-ended_at", "-id")
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(StaffAdmin):
+    """Mail on its way out."""
+
+    sight = "manage_users"
+    list_display = ("created_at", "recipient", "subject", "attempts", "sent_at", "last_error")
+    search_fields = ("recipient", "subject", "key")
+    ordering = ("-created_at", "-id")
+    # The text may hold one-time links: whoever may read it could use them.
+    exclude = ("body",)
+
+
+@admin.register(Notice)
+class NoticeAdmin(StaffAdmin):
+    """Notices sent to people."""
+
+    sight = "see_audit"
+    list_display = ("created_at", "user", "kind", "read_at")
+    list_select_related = ("user",)
+    list_filter = ("kind",)
+    search_fields = ("user__email",)
+    ordering = ("-created_at", "-id")

@@ -1,0 +1,268 @@
+"""REST endpoints of ingest: feeds with their columns, deliveries, dry runs, batches with row errors and undo."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from datetime import date
+from typing import IO, Any, BinaryIO, ClassVar, cast
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ecosystem.api import Pages, actor
+from ecosystem.errors import InvalidInput
+from ecosystem.roles import may
+from providers.feeds import feeds, layouts
+from providers.models import Batch, RowError
+from providers.readers.mapping import Mapping, read_mapping
+from providers.steps.ingest import check, ingest, row_errors_csv
+
+IN_MEMORY = 1 << 20
+LARGEST = 1 << 30
+CHUNK = 1 << 16
+
+
+class FileParser(BaseParser):
+    """Take the body as it is: CSV, plain or gzip, whatever media type the client names."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> IO[bytes]:
+        """Copy the body to a temporary file, so that no upload fills the memory."""
+        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 – closed with the request
+        size = 0
+        while chunk := stream.read(CHUNK):
+            size += len(chunk)
+            if size > LARGEST:
+                raise exceptions.ParseError(_("The file is larger than 1 GiB; split it by days."))
+            file.write(chunk)
+        file.seek(0)
+        return cast(IO[bytes], file)
+
+
+class MayIngest(BasePermission):
+    """Whoever may deliver facts."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Ask the table of roles."""
+        return may(request.user, "ingest")
+
+
+class MaySeeBatches(BasePermission):
+    """Whoever may look at deliveries."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Ask the table of roles."""
+        return may(request.user, "see_batches")
+
+
+class ColumnSerializer(serializers.Serializer[Any]):
+    """One column of a feed."""
+
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["code", "day", "integer", "text", "choice", "flag"])
+    help = serializers.SerializerMethodField()
+    required = serializers.BooleanField()
+    choices = serializers.ListField(child=serializers.CharField())
+    minimum = serializers.IntegerField(allow_null=True)
+    maximum = serializers.IntegerField(allow_null=True)
+
+    def get_help(self, column: Any) -> str:
+        """Return the help in the reader's language."""
+        return _(column.help) if column.help else ""
+
+
+class LayoutSerializer(serializers.Serializer[Any]):
+    """A feed for one kind of subject, with its columns."""
+
+    feed = serializers.CharField()
+    subject = serializers.CharField()
+    key = serializers.ListField(child=serializers.CharField())
+    columns = ColumnSerializer(many=True)
+
+
+class BatchSerializer(serializers.ModelSerializer[Batch]):
+    """A delivery and what became of it."""
+
+    id = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Batch
+        fields = (
+            "id",
+            "source",
+            "feed",
+            "key",
+            "digest",
+            "status",
+            "rows",
+            "rows_added",
+            "rows_changed",
+            "rows_same",
+            "errors",
+            "first_day",
+            "last_day",
+            "received_at",
+            "undone_at",
+        )
+
+
+class RowErrorSerializer(serializers.ModelSerializer[RowError]):
+    """One fault of a delivered row; the header is row 1."""
+
+    class Meta:
+        model = RowError
+        fields = ("row", "column", "found", "reason")
+
+
+class CheckedSerializer(serializers.Serializer[Any]):
+    """What a delivery would do."""
+
+    accepted = serializers.BooleanField()
+    rows = serializers.IntegerField()
+    rows_added = serializers.IntegerField()
+    rows_changed = serializers.IntegerField()
+    rows_same = serializers.IntegerField()
+    errors = serializers.IntegerField()
+    faults = serializers.ListField(child=serializers.DictField())
+
+
+COVERS = OpenApiParameter(
+    "covers",
+    str,
+    description="Days delivered, both included, such as 2022-06-01..2022-06-30; else the days in the file.",
+)
+MAPPING = OpenApiParameter("mapping", str, description="Mapping as YAML text, as docs/bring-your-data.md describes it.")
+UNUSUAL = OpenApiParameter("accept_unusual", str, description="A person's reason to let an unusual day pass.")
+BODY = {"text/csv": OpenApiTypes.BINARY, "application/gzip": OpenApiTypes.BINARY}
+
+
+def _covers(request: Request) -> tuple[date, date] | None:
+    text = request.query_params.get("covers")
+    if not text:
+        return None
+    try:
+        first, last = (date.fromisoformat(part) for part in text.split(".."))
+    except ValueError as error:
+        raise InvalidInput(
+            _("covers needs two days, such as 2022-06-01..2022-06-30; found %(text)s.") % {"text": text}
+        ) from error
+    return first, last
+
+
+def _mapping(request: Request) -> Mapping | None:
+    text = request.query_params.get("mapping")
+    return read_mapping(text) if text else None
+
+
+class Feeds(APIView):
+    """Every feed with its columns: what a file may hold."""
+
+    permission_classes = (MaySeeBatches,)
+
+    @extend_schema(responses=LayoutSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List the feeds."""
+        return Response(LayoutSerializer([layout for feed in feeds() for layout in layouts(feed)], many=True).data)
+
+
+class Ingest(APIView):
+    """Deliver a file of a feed; delivering it twice is delivering it once."""
+
+    permission_classes = (MayIngest,)
+    parser_classes = (FileParser,)
+
+    @extend_schema(
+        request=BODY,
+        responses={201: BatchSerializer, 422: BatchSerializer},
+        parameters=[
+            OpenApiParameter("key", str, required=True, description="Batch key, unique within source and feed."),
+            OpenApiParameter("source", str, description="System the file comes from; “api” when left out."),
+            COVERS,
+            MAPPING,
+            UNUSUAL,
+        ],
+    )
+    def post(self, request: Request, feed: str) -> Response:
+        """Take in the body: all of it counts (201), or none of it and the batch names its errors (422)."""
+        batch = ingest(
+            feed,
+            cast(BinaryIO, request.data),
+            key=request.query_params.get("key", ""),
+            source=request.query_params.get("source", "api"),
+            mapping=_mapping(request),
+            covers=_covers(request),
+            actor=actor(request),
+            accept_unusual=request.query_params.get("accept_unusual", ""),
+        )
+        status = 201 if batch.status == Batch.Status.APPLIED else 422
+        return Response(BatchSerializer(batch).data, status=status)
+
+
+class Check(APIView):
+    """Try a file of a feed without keeping anything."""
+
+    permission_classes = (MayIngest,)
+    parser_classes = (FileParser,)
+
+    @extend_schema(request=BODY, responses=CheckedSerializer, parameters=[COVERS, MAPPING, UNUSUAL])
+    def post(self, request: Request, feed: str) -> Response:
+        """Say what a delivery of the body would do."""
+        checked = check(
+            feed,
+            cast(BinaryIO, request.data),
+            mapping=_mapping(request),
+            covers=_covers(request),
+            actor=actor(request),
+            accept_unusual=request.query_params.get("accept_unusual", ""),
+        )
+        return Response(CheckedSerializer(asdict(checked)).data)
+
+
+class NewestFirst(Pages):
+    """Batches, newest first."""
+
+    ordering: ClassVar[tuple[str, ...]] = ("-received_at", "-pk")
+
+
+class RowOrder(Pages):
+    """Row errors in the order of the file."""
+
+    ordering: ClassVar[tuple[str, ...]] = ("row", "pk")
+
+
+class BatchViewSet(viewsets.ReadOnlyModelViewSet[Batch]):
+    """Deliveries, with their row errors."""
+
+    serializer_class = BatchSerializer
+    pagination_class = NewestFirst
+    permission_classes = (MaySeeBatches,)
+    filterset_fields: ClassVar[list[str]] = ["feed", "source", "status", "key"]
+    queryset: QuerySet[Batch] = Batch.objects.all()
+
+    @extend_schema(responses=RowErrorSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=RowOrder, filter_backends=[])
+    def errors(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the batch's row errors."""
+        page = self.paginate_queryset(self.get_object().row_errors.all())
+        return self.get_paginated_response(RowErrorSerializer(page, many=True).data)
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @action(detail=True, methods=["get"], url_path="errors.csv")
+    def errors_csv(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Download the batch's row errors as CSV."""
+        batch = self.get_object()
+        response = StreamingHttpResponse(row_errors_csv(batch), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="batch-{batch.pk}-errors.csv"'
+        return response
