@@ -144,13 +144,14 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
             " bool_and(from_day IS NULL) AS rebuild FROM ecosystem_workmark WHERE kind = %s GROUP BY scope)"
             " SELECT scope.id, scope.attempts FROM ecosystem_workscope scope JOIN waiting USING (scope)"
             " WHERE scope.kind = %s AND scope.state <> 'parked' AND scope.not_before <= clock_timestamp()"
-            " AND (waiting.since <= clock_timestamp() - %s OR NOT EXISTS (SELECT FROM ecosystem_workscope earlier"
+            " AND (waiting.since <= clock_timestamp() - make_interval(secs => %s)"
+            " OR NOT EXISTS (SELECT FROM ecosystem_workscope earlier"
             "   WHERE earlier.kind = %s AND earlier.state <> 'parked' AND earlier.not_before <= clock_timestamp()"
             "   AND EXISTS (SELECT FROM ecosystem_workmark mark"
             "     WHERE mark.kind = earlier.kind AND mark.scope = earlier.scope)))"
             " ORDER BY waiting.rebuild, scope.attempts, waiting.first LIMIT %s"
             " FOR NO KEY UPDATE OF scope SKIP LOCKED",
-            [kind, kind, entry.debounce, entry.after, pace.size],
+            [kind, kind, entry.debounce.total_seconds(), entry.after, pace.size],
         )
         due: list[tuple[int, int]] = cursor.fetchall()
         fresh = [scope for scope, attempts in due if attempts == 0]
@@ -161,9 +162,9 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
         cursor.execute(
             "UPDATE ecosystem_workscope SET attempts = attempts + 1, changed_at = clock_timestamp(),"
             " state = CASE WHEN attempts >= %s THEN 'parked' ELSE state END,"
-            " not_before = clock_timestamp() + %s * power(2, attempts)"
+            " not_before = clock_timestamp() + make_interval(secs => %s * power(2, attempts))"
             " WHERE id = ANY(%s) RETURNING id, state",
-            [ATTEMPTS_BEFORE_PARKING, FIRST_BACKOFF, chosen],
+            [ATTEMPTS_BEFORE_PARKING, FIRST_BACKOFF.total_seconds(), chosen],
         )
         return [scope for scope, state in cursor.fetchall() if state != WorkScope.State.PARKED]
 

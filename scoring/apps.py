@@ -10,3 +10,9 @@ class ScoringConfig(AppConfig):
     name = "scoring"
     verbose_name = _("Scoring")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Name the handlers of the ledger in every process."""
+        from scoring.tasks import register_work
+
+        register_work()

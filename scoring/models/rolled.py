@@ -28,7 +28,7 @@ def _columns(measures: Iterable[Measure], *, null: bool) -> dict[str, models.Fie
 
 
 def _meta(table: str, index: str) -> type:
-    """Name table and index. Day first serves scoring, which reads a day of everybody; the roll-up reads the days of one provider."""
+    """Name the table and its second index: scoring reads a day of everybody, the roll-up the days of one."""
     return type("Meta", (), {"db_table": table, "indexes": [models.Index(name=index, fields=["provider_id", "day"])]})
 
 
@@ -81,7 +81,7 @@ ProviderDay = type(
 
 
 class PersonCum(models.Model):
-    """Running totals per provider and real person of the measures with ``person_totals``; a row on days with a change."""
+    """Running totals per provider and real person, of measures with ``person_totals``; a row per day of change."""
 
     pk = models.CompositePrimaryKey("provider_id", "person", "day")
     provider_id = models.BigIntegerField()
@@ -91,3 +91,6 @@ class PersonCum(models.Model):
 
     class Meta:
         db_table = "provider_person_cum"
+
+    def __str__(self) -> str:
+        return f"{self.provider_id} {self.person} {self.day}"

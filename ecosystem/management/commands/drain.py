@@ -1,0 +1,32 @@
+"""Work off the ledger without a broker."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from ecosystem import ledger
+
+ROUND_SECONDS = 20.0
+PAUSE_SECONDS = 1.0
+
+
+class Command(BaseCommand):
+    help = "Work off due marks of the ledger; with --loop for ever (the bell that needs no broker)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("kinds", nargs="*", help="kinds of work (default: all)")
+        parser.add_argument("--loop", action="store_true", help="go on until interrupted")
+
+    def handle(self, *, kinds: list[str], loop: bool, **options: Any) -> None:
+        chosen = kinds or list(ledger.kinds())
+        while True:
+            steps = sum(ledger.drain(kind, seconds=ROUND_SECONDS) for kind in chosen)
+            if steps and options["verbosity"] > 0:
+                self.stdout.write(f"{steps} steps")
+            if steps:
+                continue
+            if not loop:
+                return
+            time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,188 @@
+"""Freeze what one unit of exposure yields at the median member of a goods category in a month."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+from django.db import connection, transaction
+from psycopg import sql
+
+from ecosystem import ledger
+from providers.choices import GoodsCategory
+from providers.models import Provider
+from scoring.models import Benchmark
+from scoring.steps.rolling.expected import EXPECTATIONS, GRANTED, Expectation
+
+SMALLEST_COHORT = 20
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The benchmarks that hold for each month and category of a span, as aligned columns."""
+
+    months: list[date]
+    categories: list[str]
+    fractions: list[list[tuple[int | None, int | None]]]  # per expectation
+
+    @property
+    def width(self) -> int:
+        """How many expectations it holds."""
+        return len(self.fractions)
+
+    def parameters(self) -> dict[str, object]:
+        """Return the columns as query parameters."""
+        parameters: dict[str, object] = {"r_month": self.months, "r_category": self.categories}
+        for number, column in enumerate(self.fractions):
+            parameters[f"r_numerator_{number}"] = [numerator for numerator, _ in column]
+            parameters[f"r_denominator_{number}"] = [denominator for _, denominator in column]
+        return parameters
+
+
+def month_after(month: date) -> date:
+    """Return the first day of the next month."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def months(first: date, last: date) -> list[date]:
+    """Return the first days of the months that [first, last) touches."""
+    found, month = [], first.replace(day=1)
+    while month < last:
+        found.append(month)
+        month = month_after(month)
+    return found
+
+
+def rates(expectations: Sequence[Expectation], first: date, last: date) -> Rates:
+    """Return the benchmark of every month and category in [first, last).
+
+    A month without benchmarks of its own is provisional and uses the last one frozen before it; a category without
+    one uses that of all categories.
+    """
+    frozen: dict[str, dict[date, dict[str, tuple[int, int]]]] = defaultdict(lambda: defaultdict(dict))
+    for row in Benchmark.objects.filter(measure__in=[each.code for each in expectations], month__lt=last):
+        frozen[row.measure][row.month][row.category] = (int(row.numerator), int(row.denominator))
+    categories = sorted({category for by_month in frozen.values() for found in by_month.values() for category in found})
+    categories = sorted({*categories, *GoodsCategory.values} - {ALL})
+    wanted = months(first, last)
+    fractions = []
+    for each in expectations:
+        by_month = frozen[each.code]
+        column: list[tuple[int | None, int | None]] = []
+        for month in wanted:
+            known = max((found for found in by_month if found <= month), default=None)
+            here = by_month[known] if known else {}
+            column += [here.get(category, here.get(ALL, (None, None))) for category in categories]
+        fractions.append(column)
+    return Rates([month for month in wanted for _ in categories], categories * len(wanted), fractions)
+
+
+def granted_rates(first: date, last: date) -> list[tuple[date, Fraction]]:
+    """Return (first day it holds for, GMV per granted impression) covering [first, last); empty before any is frozen.
+
+    Days before the first official run read its benchmark too, so that numerator and expectation cover the same days.
+    """
+    frozen = [
+        (row.month, Fraction(int(row.numerator), int(row.denominator)))
+        for row in Benchmark.objects.filter(measure=GRANTED, category=ALL).order_by("month")
+    ]
+    if not frozen:
+        return []
+    frozen[0] = (min(first, frozen[0][0]), frozen[0][1])
+    return [found for found in frozen if found[0] < last]
+
+
+@transaction.atomic
+def freeze_month(month: date) -> list[Benchmark]:
+    """Freeze the benchmarks of a closed month that are not frozen yet, and mark what is measured against them."""
+    frozen = [found for each in EXPECTATIONS for found in _freeze(each, month)]
+    if frozen:
+        _mark_working(month, cause=f"benchmarks of {month:%Y-%m}")
+    return frozen
+
+
+@transaction.atomic
+def freeze_granted(as_of: date, *, window_days: int = 90) -> Benchmark | None:
+    """Freeze GMV per granted impression at an official run: the median over at least 20 providers of its window."""
+    month = as_of.replace(day=1)
+    if Benchmark.objects.filter(measure=GRANTED, month=month).exists():
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ends.provider_id, ends.granted_gmv_strict - coalesce(starts.granted_gmv_strict, 0),"
+            " ends.granted_impressions_used - coalesce(starts.granted_impressions_used, 0)"
+            " FROM provider_cum ends LEFT JOIN provider_cum starts"
+            " ON starts.provider_id = ends.provider_id AND starts.day = %(as_of)s::date - 1 - %(window)s"
+            " WHERE ends.day = (SELECT max(day) FROM provider_cum WHERE day < %(as_of)s)"
+            " AND ends.granted_impressions_used > coalesce(starts.granted_impressions_used, 0)",
+            {"as_of": as_of, "window": window_days},
+        )
+        members = [(provider, Fraction(gmv, used)) for provider, gmv, used in cursor.fetchall()]
+    if len(members) < SMALLEST_COHORT:
+        return None
+    frozen = _benchmark(GRANTED, month, ALL, members)
+    frozen.save(force_insert=True)
+    _mark_working(None, cause=f"granted traffic at the run of {as_of}")
+    return frozen
+
+
+def _mark_working(from_day: date | None, *, cause: str) -> None:
+    working = Provider.objects.filter(approved_on__isnull=False).order_by("pk").values_list("pk", flat=True)
+    ledger.mark("roll_up", [(str(provider), from_day) for provider in working], cause=cause)
+
+
+def _freeze(each: Expectation, month: date) -> list[Benchmark]:
+    if Benchmark.objects.filter(measure=each.code, month=month).exists():
+        return []
+    by_category: dict[str, list[tuple[int, Fraction]]] = defaultdict(list)
+    for member, category, numerator, exposure in _members(each, month):
+        by_category[category].append((member, Fraction(int(numerator), int(exposure))))
+    everyone = [found for category in sorted(by_category) for found in by_category[category]]
+    groups = {category: found for category, found in by_category.items() if len(found) >= SMALLEST_COHORT}
+    if everyone:
+        groups[ALL] = everyone
+    rows = [_benchmark(each.code, month, category, found) for category, found in sorted(groups.items())]
+    return Benchmark.objects.bulk_create(rows)
+
+
+def _members(each: Expectation, month: date) -> list[tuple[int, str, int, int]]:
+    """Return (member, category, numerator, exposure) of the month, of members with any exposure."""
+    query = sql.SQL(
+        "SELECT about.id, about.category, sum(coalesce(fact.{numerator}, 0)), sum({exposure})"
+        " FROM {table} fact JOIN {subjects} about ON about.id = fact.{key}"
+        " WHERE fact.day >= %s AND fact.day < %s GROUP BY 1, 2 HAVING sum({exposure}) > 0 ORDER BY 1"
+    ).format(
+        numerator=sql.Identifier(each.numerator),
+        exposure=sql.SQL(" + ").join(
+            sql.SQL("coalesce(fact.{}, 0)").format(sql.Identifier(code)) for code in each.exposure
+        ),
+        table=sql.Identifier(f"fact_{each.feed}_{each.subject}"),
+        subjects=sql.Identifier(f"providers_{each.subject}"),
+        key=sql.Identifier(f"{each.subject}_id"),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, [month, month_after(month)])
+        found: list[tuple[int, str, int, int]] = cursor.fetchall()
+    return found
+
+
+def _benchmark(code: str, month: date, category: str, members: list[tuple[int, Fraction]]) -> Benchmark:
+    ratios = sorted(ratio for _, ratio in members)
+    middle = len(ratios) // 2
+    median = ratios[middle] if len(ratios) % 2 else (ratios[middle - 1] + ratios[middle]) / 2
+    median = max(median, Fraction(0))  # a negative median of refunds over sales expects nothing
+    lines = [f"{member} {ratio}" for member, ratio in sorted(members)]
+    return Benchmark(
+        measure=code,
+        month=month,
+        category=category,
+        numerator=median.numerator,
+        denominator=median.denominator,
+        members=[member for member, _ in sorted(members)],
+        digest=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+    )

@@ -1,0 +1,118 @@
+"""Whole numbers between PostgreSQL and NumPy as binary COPY: one read, no object per value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+from psycopg import sql
+
+type Ints = NDArray[np.int64]
+
+EPOCH = date(2000, 1, 1)  # PostgreSQL's own
+NEVER = 1_000_000  # a day after every other: the end of an open period
+UNKNOWN = -(2**63)  # stands for NULL where a column may be empty
+_SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+
+
+def number(day: date) -> int:
+    """Return the day as days since 2000-01-01."""
+    return (day - EPOCH).days
+
+
+def day_of(day: int) -> date:
+    """Return the date of a day number."""
+    return EPOCH + timedelta(days=day)
+
+
+def _layout(width: int) -> np.dtype[np.void]:
+    return np.dtype([("fields", ">i2"), ("cells", [("length", ">i4"), ("value", ">i8")], (width,))])
+
+
+def fetch(query: sql.Composable, width: int, params: dict[str, Any] | None = None) -> Ints:
+    """Return the rows of a query of ``width`` bigint columns, none NULL, as an (n, width) array."""
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query)
+    with connection.cursor() as cursor, cursor.copy(statement, params or {}) as copy:
+        content = b"".join(bytes(block) for block in copy)
+    rows = np.frombuffer(content[len(_SIGNATURE) : -2], dtype=_layout(width))
+    if not bool(np.all(rows["cells"]["length"] == 8)):
+        raise ValueError("a column is empty or not a bigint")
+    return rows["cells"]["value"].astype(np.int64)
+
+
+def upsert(table: str, columns: Sequence[str], rows: Ints) -> int:
+    """Write (day, provider, values…) rows into a table keyed by day and provider; UNKNOWN becomes NULL."""
+    if not len(rows):
+        return 0
+    staging = sql.Identifier(f"staged_{table}")
+    names = [sql.Identifier(name) for name in columns]
+    filled = np.zeros(len(rows), dtype=_layout(rows.shape[1]))
+    filled["fields"] = rows.shape[1]
+    filled["cells"]["length"] = 8
+    filled["cells"]["value"] = rows
+    with connection.cursor() as cursor:
+        bigints = sql.SQL(", ").join(sql.SQL("{} bigint").format(name) for name in names)
+        cursor.execute(
+            sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} (day bigint, provider_id bigint, {})").format(staging, bigints)
+        )
+        cursor.execute(sql.SQL("DELETE FROM {}").format(staging))
+        with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(staging)) as copy:
+            copy.write(_SIGNATURE + filled.tobytes() + b"\xff\xff")
+        cursor.execute(
+            sql.SQL(
+                "INSERT INTO {table} (day, provider_id, {names})"
+                " SELECT DATE '2000-01-01' + day::int, provider_id, {values} FROM {staging}"
+                " ON CONFLICT (day, provider_id) DO UPDATE SET ({names}) = ROW({excluded})"
+            ).format(
+                table=sql.Identifier(table),
+                names=sql.SQL(", ").join(names),
+                values=sql.SQL(", ").join(
+                    sql.SQL("NULLIF({}, {})").format(name, sql.Literal(UNKNOWN)) for name in names
+                ),
+                staging=staging,
+                excluded=sql.SQL(", ").join(sql.SQL("EXCLUDED.{}").format(name) for name in names),
+            )
+        )
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Daily values of flows for some providers over the days [lo, hi); absent codes are zero."""
+
+    providers: Ints  # sorted
+    lo: int
+    hi: int
+    values: dict[str, Ints] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Providers × days."""
+        return len(self.providers), self.hi - self.lo
+
+    def of(self, code: str) -> Ints:
+        """Return the (providers, days) array of a flow."""
+        if code not in self.values:
+            self.values[code] = np.zeros(self.shape, dtype=np.int64)
+        return self.values[code]
+
+    def add(self, code: str, provider: Ints, day: Ints, value: Ints | int) -> None:
+        """Add values; those of days outside [lo, hi) are left out."""
+        keep = (day >= self.lo) & (day < self.hi)
+        rows = np.searchsorted(self.providers, provider[keep])
+        np.add.at(self.of(code), (rows, day[keep] - self.lo), value if isinstance(value, int) else value[keep])
+
+    def add_spans(self, code: str, provider: Ints, lo: Ints, hi: Ints) -> None:
+        """Add one for each day of each half-open span."""
+        starts, ends = np.clip(lo, self.lo, self.hi) - self.lo, np.clip(hi, self.lo, self.hi) - self.lo
+        keep = starts < ends
+        rows = np.searchsorted(self.providers, provider[keep])
+        steps = np.zeros((len(self.providers), self.hi - self.lo + 1), dtype=np.int64)
+        np.add.at(steps, (rows, starts[keep]), 1)
+        np.add.at(steps, (rows, ends[keep]), -1)
+        self.of(code)[:] += np.cumsum(steps, axis=1)[:, :-1]

@@ -1,0 +1,91 @@
+"""Who carries what: the spans of days in which a merchant's or room's facts reach a provider.
+
+Spans of one provider and subject never overlap, whatever roles made them, so a join with them counts a fact once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg import sql
+
+from scoring.steps.rolling.arrays import NEVER, Ints, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Spans [lo, hi) of days, aligned arrays."""
+
+    provider: Ints
+    subject: Ints
+    lo: Ints
+    hi: Ints
+
+    def within(self, lo: int, hi: int) -> Cover:
+        """Keep what lies in [lo, hi)."""
+        start, end = np.maximum(self.lo, lo), np.minimum(self.hi, hi)
+        keep = start < end
+        return Cover(self.provider[keep], self.subject[keep], start[keep], end[keep])
+
+    def on(self, day: int) -> Cover:
+        """Keep the spans that hold the day."""
+        return self.within(day, day + 1)
+
+    def parameters(self, prefix: str = "") -> dict[str, list[int]]:
+        """Return the arrays as query parameters."""
+        return {
+            f"{prefix}provider": self.provider.tolist(),
+            f"{prefix}subject": self.subject.tolist(),
+            f"{prefix}lo": self.lo.tolist(),
+            f"{prefix}hi": self.hi.tolist(),
+        }
+
+
+def _cover(rows: Ints) -> Cover:
+    return Cover(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
+
+
+_SPANS = (
+    "SELECT provider_id, subject_id, (lower(span) - DATE '2000-01-01')::bigint,"
+    " coalesce(upper(span) - DATE '2000-01-01', {never})::bigint"
+    " FROM (SELECT provider_id, subject_id, unnest(range_agg(spans)) AS span FROM ({source}) AS found"
+    " GROUP BY provider_id, subject_id) AS carried ORDER BY 1, 2, 3"
+)
+
+_MERCHANTS = (
+    "SELECT provider_id, merchant_id AS subject_id, range_agg(period) AS spans FROM providers_binding"
+    " WHERE status = 'confirmed' AND merchant_id IS NOT NULL AND role = ANY(%(roles)s)"
+    " AND provider_id = ANY(%(providers)s) GROUP BY 1, 2"
+)
+
+# A store's own room follows its merchant on the days on which it has no binding of its own, in whatever role.
+_ROOMS = (
+    "SELECT provider_id, streamer_id AS subject_id, range_agg(period) AS spans FROM providers_binding"
+    " WHERE status = 'confirmed' AND streamer_id IS NOT NULL AND role = ANY(%(roles)s)"
+    " AND provider_id = ANY(%(providers)s) GROUP BY 1, 2"
+    " UNION ALL"
+    " SELECT followed.provider_id, followed.room_id, followed.spans - coalesce((SELECT range_agg(own.period)"
+    " FROM providers_binding own WHERE own.streamer_id = followed.room_id AND own.status = 'confirmed'),"
+    " '{{}}'::datemultirange) FROM ("
+    " SELECT binding.provider_id, room.id AS room_id, range_agg(binding.period) AS spans"
+    " FROM providers_binding binding JOIN providers_streamer room ON room.merchant_id = binding.merchant_id"
+    " WHERE binding.status = 'confirmed' AND binding.role = ANY(%(roles)s)"
+    " AND binding.provider_id = ANY(%(providers)s) GROUP BY 1, 2) AS followed"
+)
+
+
+def _spans(source: str, providers: Iterable[int], roles: Sequence[str]) -> Cover:
+    query = sql.SQL(_SPANS).format(source=sql.SQL(source).format(), never=sql.Literal(NEVER))
+    return _cover(fetch(query, 4, {"roles": list(roles), "providers": [int(provider) for provider in providers]}))
+
+
+def merchants(providers: Iterable[int], roles: Sequence[str]) -> Cover:
+    """Return the spans in which merchants are bound to the providers in any of the roles."""
+    return _spans(_MERCHANTS, providers, roles)
+
+
+def rooms(providers: Iterable[int], roles: Sequence[str]) -> Cover:
+    """Return the spans in which rooms are bound in any of the roles, directly or by following their merchant."""
+    return _spans(_ROOMS, providers, roles)

@@ -1,0 +1,216 @@
+"""Delivered measures: facts ⋈ the binding in force that day, summed per provider and day.
+
+The days of a span are laid out before the join, so that PostgreSQL meets an equality on the fact table's key and may
+choose look-ups for a late fact and one scan for a rebuild; a join on ranges it estimates wrongly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from psycopg import sql
+
+from providers.measures import Measure, Subject, catalogue
+from providers.models.facts import key_columns
+from scoring.steps.benchmarks import Rates, rates
+from scoring.steps.rolling import coverage
+from scoring.steps.rolling.arrays import UNKNOWN, Days, Ints, day_of, fetch
+from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
+
+_CARRIED = (
+    "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM ("
+    "SELECT span.provider_id, span.subject_id, DATE '2000-01-01' + laid.day AS day"
+    " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
+    " AS span(provider_id, subject_id, lo, hi), generate_series(span.lo, span.hi - 1) AS laid(day)) AS carried"
+    " JOIN {table} AS fact ON fact.day = carried.day AND fact.{key} = carried.subject_id {rates}"
+    " WHERE fact.day >= %(first)s AND fact.day < %(last)s {unless} GROUP BY 1, 2"
+)
+_UNLESS_BY_MERCHANT = (
+    "AND NOT EXISTS (SELECT FROM unnest(%(m_provider)s::bigint[], %(m_subject)s::bigint[], %(m_lo)s::int[],"
+    " %(m_hi)s::int[]) AS other(provider_id, subject_id, lo, hi) WHERE other.provider_id = carried.provider_id"
+    " AND other.subject_id = fact.merchant_id AND fact.day >= DATE '2000-01-01' + other.lo"
+    " AND fact.day < DATE '2000-01-01' + other.hi)"
+)
+_OWN = (
+    "SELECT fact.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {table} AS fact"
+    " WHERE fact.provider_id = ANY(%(providers)s) AND fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1, 2"
+)
+_RATES = (
+    "JOIN {subjects} AS about ON about.id = fact.{key} LEFT JOIN unnest(%(r_month)s::date[], %(r_category)s::text[],"
+    " {arrays}) AS rate(month, category, {columns})"
+    " ON rate.category = about.category AND rate.month = date_trunc('month', fact.day)::date"
+)
+
+
+def table_of(feed: str, subject: Subject) -> sql.Identifier:
+    """Return the name of a feed's fact table."""
+    return sql.Identifier(f"fact_{feed}_{subject}")
+
+
+def add_flows(days: Days) -> None:
+    """Add every delivered flow, and what its rows are expected to yield at benchmark."""
+    for feed, subject in catalogue().fact_feeds():
+        groups: dict[tuple[str, ...], list[Measure]] = defaultdict(list)
+        for measure in catalogue().delivered(feed, subject):
+            if measure.kind == "flow":
+                groups[catalogue().roles(measure)].append(measure)
+        for roles, measures in groups.items():
+            expectations = [
+                each
+                for each in EXPECTATIONS
+                if (each.feed, each.subject) == (feed, subject) and each.numerator in {found.code for found in measures}
+            ]
+            _add(days, feed, subject, roles, measures, expectations)
+
+
+def _add(
+    days: Days,
+    feed: str,
+    subject: Subject,
+    roles: Sequence[str],
+    measures: Sequence[Measure],
+    expectations: Sequence[Expectation],
+) -> None:
+    codes = [measure.code for measure in measures] + [each.code for each in expectations]
+    found: list[Ints] = []
+    sums = [_sum(measure.code) for measure in measures]
+    if subject == "provider":
+        query = sql.SQL(_OWN).format(sums=sql.SQL(", ").join(sums), table=table_of(feed, subject))
+        parameters = {"providers": days.providers.tolist(), "first": day_of(days.lo), "last": day_of(days.hi)}
+        found.append(fetch(query, 2 + len(codes), parameters))
+    else:
+        frozen = rates(expectations, day_of(days.lo), day_of(days.hi)) if expectations else None
+        sums += [_expected(number, each) for number, each in enumerate(expectations)]
+        own = coverage.merchants if subject == "merchant" else coverage.rooms
+        cover = own(days.providers, roles).within(days.lo, days.hi)
+        found.append(_carried(days, feed, subject, subject, sums, cover, frozen, None))
+        if "streamer_id" in key_columns(feed, subject) and subject == "merchant":
+            by_room = coverage.rooms(days.providers, roles).within(days.lo, days.hi)
+            found.append(_carried(days, feed, subject, "streamer", sums, by_room, frozen, cover))
+    for rows in found:
+        for column, code in enumerate(codes, start=2):
+            days.add(code, rows[:, 0], rows[:, 1], rows[:, column])
+
+
+def _carried(
+    days: Days,
+    feed: str,
+    subject: Subject,
+    path: Subject,
+    sums: Sequence[sql.Composable],
+    cover: Cover,
+    frozen: Rates | None,
+    unless: Cover | None,
+) -> Ints:
+    """Sum the facts that reach providers by one path; ``unless`` names those another path has brought already."""
+    if not len(cover.provider):
+        return np.zeros((0, 2 + len(sums)), dtype=np.int64)
+    parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), **cover.parameters()}
+    joined: sql.Composable = sql.SQL("")
+    if frozen is not None:
+        parameters |= frozen.parameters()
+        width = range(frozen.width)
+        joined = sql.SQL(_RATES).format(
+            subjects=sql.Identifier(f"providers_{subject}"),
+            key=sql.Identifier(f"{subject}_id"),
+            arrays=sql.SQL(", ").join(
+                sql.SQL("{}::numeric[], {}::numeric[]").format(
+                    sql.Placeholder(f"r_numerator_{n}"), sql.Placeholder(f"r_denominator_{n}")
+                )
+                for n in width
+            ),
+            columns=sql.SQL(", ").join(
+                sql.SQL("{}, {}").format(sql.Identifier(f"numerator_{n}"), sql.Identifier(f"denominator_{n}"))
+                for n in width
+            ),
+        )
+    if unless is not None:
+        parameters |= unless.parameters("m_")
+    query = sql.SQL(_CARRIED).format(
+        sums=sql.SQL(", ").join(sums),
+        table=table_of(feed, subject),
+        key=sql.Identifier(f"{path}_id"),
+        rates=joined,
+        unless=sql.SQL("" if unless is None else _UNLESS_BY_MERCHANT),
+    )
+    return fetch(query, 2 + len(sums), parameters)
+
+
+def _sum(code: str) -> sql.Composable:
+    return sql.SQL("coalesce(sum(fact.{}), 0)::bigint").format(sql.Identifier(code))
+
+
+def _expected(number: int, each: Expectation) -> sql.Composable:
+    """Exposure × benchmark × factor of one row, half-up in whole numbers, then summed."""
+    exposure = sql.SQL(" + ").join(
+        sql.SQL("coalesce(fact.{}, 0)").format(sql.Identifier(code)) for code in each.exposure
+    )
+    return sql.SQL(
+        "coalesce(sum(div(2 * ({exposure})::numeric * {factor} * rate.{numerator} + rate.{denominator},"
+        " 2 * rate.{denominator})), 0)::bigint"
+    ).format(
+        exposure=exposure,
+        factor=sql.Literal(each.factor),
+        numerator=sql.Identifier(f"numerator_{number}"),
+        denominator=sql.Identifier(f"denominator_{number}"),
+    )
+
+
+def stocks(providers: Ints, lo: int, hi: int) -> tuple[list[str], dict[int, Ints]]:
+    """Return the codes of the delivered stocks, and per day with any of them the (providers, codes) states.
+
+    On a day the feed delivered, no row is 0; a measure it did not deliver that day is UNKNOWN.
+    """
+    measures = [measure for measure in catalogue().stocks() if not measure.derived]
+    codes = [measure.code for measure in measures]
+    states: dict[int, Ints] = {}
+    for column, measure in enumerate(measures):
+        delivered = fetch(
+            sql.SQL(
+                "SELECT (day - DATE '2000-01-01')::bigint FROM providers_deliveredday WHERE feed = %(feed)s"
+                " AND subject = %(subject)s AND %(code)s = ANY(measures) AND day >= %(first)s AND day < %(last)s"
+            ),
+            1,
+            {
+                "feed": measure.feed,
+                "subject": measure.subject,
+                "code": measure.code,
+                "first": day_of(lo),
+                "last": day_of(hi),
+            },
+        )
+        if not len(delivered):
+            continue
+        for (day,) in delivered.tolist():
+            if day not in states:
+                states[day] = np.full((len(providers), len(codes)), UNKNOWN, dtype=np.int64)
+            states[day][:, column] = 0
+        rows = _stock_rows(providers, lo, hi, measure)
+        places = np.searchsorted(providers, rows[:, 0])
+        for place, day, value in zip(places.tolist(), rows[:, 1].tolist(), rows[:, 2].tolist(), strict=True):
+            if day in states and states[day][place, column] != UNKNOWN:
+                states[day][place, column] = value
+    return codes, states
+
+
+def _stock_rows(providers: Ints, lo: int, hi: int, measure: Measure) -> Ints:
+    sums, table = _sum(measure.code), table_of(measure.feed, measure.subject)
+    first_last: dict[str, object] = {"first": day_of(lo), "last": day_of(hi)}
+    if measure.subject == "provider":
+        query = sql.SQL(_OWN).format(sums=sums, table=table)
+        return fetch(query, 3, {"providers": providers.tolist(), **first_last})
+    own = coverage.merchants if measure.subject == "merchant" else coverage.rooms
+    cover = own(providers, catalogue().roles(measure)).within(lo, hi)
+    if not len(cover.provider):
+        return np.zeros((0, 3), dtype=np.int64)
+    query = sql.SQL(_CARRIED).format(
+        sums=sums,
+        table=table,
+        key=sql.Identifier(f"{measure.subject}_id"),
+        rates=sql.SQL(""),
+        unless=sql.SQL(""),
+    )
+    return fetch(query, 3, first_last | cover.parameters())

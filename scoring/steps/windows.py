@@ -1,0 +1,284 @@
+"""Window values: what a rubric reads of every provider as of a day, each cell with its state.
+
+A sum over [as_of − n days, as_of) is the difference of two running totals. A state is read on the latest day on which
+all states of its formula are known. What a feed has not delivered is no data, never zero.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+import numpy as np
+from django.db.models import Q
+from numpy.typing import NDArray
+from psycopg import sql
+
+from providers.measures import PORTAL_FEED, Measure, catalogue
+from providers.models import DeliveredDay, Provider
+from scoring.core.formula import Operand
+from scoring.core.inputs import Column, Inputs, State
+from scoring.core.rubric import Rubric
+from scoring.models import Benchmark
+from scoring.steps.roll_up import Delivered, provider_beginnings
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
+from scoring.steps.rolling.expected import GRANTED
+from scoring.steps.rolling.stocks import derived
+
+# At least this share of a window's days must be delivered (docs/decisions/0007-no-data-below-four-fifths.md).
+DELIVERED_SHARE = (4, 5)
+STALE_AFTER_DAYS = 3
+
+_TOTALS = (
+    "SELECT wanted.id, {values} FROM unnest(%(providers)s::bigint[]) AS wanted(id), LATERAL ("
+    "SELECT {columns} FROM provider_cum WHERE provider_id = wanted.id AND day <= %(day)s ORDER BY day DESC LIMIT 1)"
+    " AS total"
+)
+_LARGEST = (
+    "SELECT person.provider_id, max(coalesce((SELECT room_gmv_settled FROM provider_person_cum total"
+    " WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(end)s"
+    " ORDER BY total.day DESC LIMIT 1), 0) - coalesce((SELECT room_gmv_settled FROM provider_person_cum total"
+    " WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(start)s"
+    " ORDER BY total.day DESC LIMIT 1), 0))::bigint FROM (SELECT DISTINCT provider_id, person FROM provider_person_cum"
+    " WHERE provider_id = ANY(%(providers)s) AND day < %(end)s) AS person GROUP BY 1"
+)
+
+
+def windows(
+    rubric: Rubric,
+    *,
+    as_of: date,
+    providers: Sequence[int] | None = None,
+    profiles: bool = False,
+    previous: bool = True,
+) -> Inputs:
+    """Return all a rubric reads; ``previous`` adds the cycle before, which carried values are computed from.
+
+    With ``profiles`` every provider is weighed by the profile of its category.
+    """
+    operands = rubric.operands()
+    inputs = window_table(operands, as_of=as_of, providers=providers)
+    ids = [int(subject) for subject in inputs.subjects]
+    if profiles:
+        categories = dict(Provider.objects.filter(pk__in=ids).values_list("pk", "category"))
+        inputs = replace(inputs, profiles=tuple(str(categories[one]) for one in ids))
+    if previous:
+        inputs = replace(inputs, previous=window_table(operands, as_of=cycle_before(as_of), providers=ids))
+    return inputs
+
+
+def window_table(operands: Iterable[Operand], *, as_of: date, providers: Sequence[int] | None = None) -> Inputs:
+    """Return the value and state of each operand for each provider (those working as of the day unless given)."""
+    ids = np.array(sorted(working_as_of(as_of) if providers is None else providers), dtype=np.int64)
+    reader = _Reader.load(ids, as_of)
+    wanted = sorted(set(operands))
+    columns: dict[Operand, Column] = {}
+    columns |= reader.sums([operand for operand in wanted if operand.read == "sum"])
+    columns |= {operand: reader.largest(operand) for operand in wanted if operand.read == "largest"}
+    columns |= {operand: reader.mean(operand) for operand in wanted if operand.read == "mean"}
+    columns |= reader.last([operand for operand in wanted if operand.read == "last"])
+    return Inputs(tuple(str(one) for one in ids.tolist()), {operand: columns[operand] for operand in wanted})
+
+
+def working_as_of(as_of: date) -> list[int]:
+    """Return the ids of providers approved before the day and not ended before it."""
+    return list(
+        Provider.objects.filter(Q(ended_on__isnull=True) | Q(ended_on__gte=as_of), approved_on__lt=as_of)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def cycle_before(as_of: date) -> date:
+    """Return the same day of the month before, or its last day."""
+    last = as_of.replace(day=1) - timedelta(days=1)
+    return last.replace(day=min(as_of.day, monthrange(last.year, last.month)[1]))
+
+
+def sources(measure: Measure) -> frozenset[Measure]:
+    """Return the delivered measures a measure is computed from; none when the portal's own records suffice."""
+    if not measure.derived:
+        return frozenset() if measure.feed == PORTAL_FEED else frozenset({measure})
+    return frozenset(found for code in measure.inputs for found in sources(catalogue().measures[code]))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What all operands of one table share: providers, their first days, and what was delivered when."""
+
+    providers: Ints
+    as_of: int
+    began: Ints
+    first_day: int
+    newest: int
+    has_granted: bool
+    delivered: dict[tuple[str, str], list[tuple[int, frozenset[str]]]]
+    stocks: dict[tuple[str, int], Ints] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, providers: Ints, as_of: date) -> _Reader:
+        delivered: dict[tuple[str, str], list[tuple[int, frozenset[str]]]] = defaultdict(list)
+        rows = DeliveredDay.objects.filter(day__lt=as_of).values_list("feed", "subject", "day", "measures")
+        for feed, subject, day, measures in rows.order_by("day"):
+            delivered[feed, subject].append((number(day), frozenset(measures)))
+        extent = Delivered.load()
+        today = number(as_of)
+        beginnings = provider_beginnings(providers)
+        began = np.array([beginnings.get(one, today) for one in providers.tolist()], dtype=np.int64)
+        granted = Benchmark.objects.filter(measure=GRANTED).exists()
+        first, newest = (extent.first, extent.newest) if extent else (today, today - 1)
+        return cls(providers, today, began, first, newest, granted, delivered)
+
+    def days_delivered(self, measure: Measure) -> set[int] | None:
+        """Return the days before as_of on which all sources of a measure were delivered; None: they need no feed."""
+        found: set[int] | None = None
+        for source in sources(measure):
+            days = {day for day, codes in self.delivered[source.feed, source.subject] if source.code in codes}
+            found = days if found is None else found & days
+        return found
+
+    def flow_state(self, code: str, days: int) -> NDArray[np.int8]:
+        """Return VALUE where enough of the window was delivered since the provider's first day, else NO_DATA."""
+        states = np.full(len(self.providers), State.NO_DATA, dtype=np.int8)
+        measure = catalogue().measures.get(code)
+        if measure is None or (measure.derived and not measure.computed):
+            return states
+        if code == GRANTED and not self.has_granted:
+            states[:] = State.NOT_APPLICABLE
+            return states
+        known = self.days_delivered(measure)
+        if known is None:
+            states[:] = State.VALUE
+            return states
+        counted = np.zeros(days + 1, dtype=np.int64)  # days delivered from the n-th day of the window on
+        there = np.array([self.as_of - days + n in known for n in range(days)], dtype=np.int64)
+        counted[:-1] = np.cumsum(there[::-1])[::-1]
+        skipped = np.clip(self.began - (self.as_of - days), 0, days)
+        share, whole = DELIVERED_SHARE
+        enough = (counted[skipped] > 0) & (whole * counted[skipped] >= share * (days - skipped))
+        states[enough] = State.VALUE
+        return states
+
+    def sums(self, operands: Sequence[Operand]) -> dict[Operand, Column]:
+        """Read flows: the total at the window's end less the total before its start."""
+        flows = {measure.code for measure in catalogue().flows()}
+        totals: dict[tuple[int, str], Ints] = {}
+        needed: dict[int, set[str]] = defaultdict(set)
+        for operand in operands:
+            if operand.measure in flows:
+                needed[self.as_of - 1].add(operand.measure)
+                needed[self.as_of - operand.days - 1].add(operand.measure)
+        for day, codes in needed.items():
+            for code, values in zip(sorted(codes), self._totals(day, sorted(codes)), strict=True):
+                totals[day, code] = values
+        nothing = np.zeros(len(self.providers), dtype=np.int64)
+        return {
+            operand: Column.of(
+                totals.get((self.as_of - 1, operand.measure), nothing)
+                - totals.get((self.as_of - operand.days - 1, operand.measure), nothing),
+                self.flow_state(operand.measure, operand.days),
+            )
+            for operand in operands
+        }
+
+    def _totals(self, day: int, codes: Sequence[str]) -> list[Ints]:
+        names = [sql.Identifier(code) for code in codes]
+        query = sql.SQL(_TOTALS).format(
+            values=sql.SQL(", ").join(sql.SQL("total.{}").format(name) for name in names),
+            columns=sql.SQL(", ").join(names),
+        )
+        rows = fetch(query, 1 + len(codes), {"providers": self.providers.tolist(), "day": day_of(day)})
+        values = np.zeros((len(self.providers), len(codes)), dtype=np.int64)
+        values[np.searchsorted(self.providers, rows[:, 0])] = rows[:, 1:]
+        return [values[:, column] for column in range(len(codes))]
+
+    def largest(self, operand: Operand) -> Column:
+        """Read the largest person's sum over the window."""
+        start = day_of(self.as_of - operand.days)
+        parameters = {"providers": self.providers.tolist(), "start": start, "end": day_of(self.as_of)}
+        rows = fetch(sql.SQL(_LARGEST), 2, parameters)
+        values = np.zeros(len(self.providers), dtype=np.int64)
+        values[np.searchsorted(self.providers, rows[:, 0])] = rows[:, 1]
+        return Column.of(values, self.flow_state(operand.measure, operand.days))
+
+    def mean(self, operand: Operand) -> Column:
+        """Read a state's mean over the days of the window on which it is known."""
+        total = np.zeros(len(self.providers), dtype=np.int64)
+        count = np.zeros(len(self.providers), dtype=np.int64)
+        for day in range(max(self.as_of - operand.days, self.first_day), min(self.as_of, self.newest + 1)):
+            values = self.stock(operand.measure, day)
+            known = values != UNKNOWN
+            total[known] += values[known]
+            count[known] += 1
+        return Column.of(total, np.where(count > 0, State.VALUE, State.NO_DATA), np.maximum(count, 1))
+
+    def last(self, operands: Sequence[Operand]) -> dict[Operand, Column]:
+        """Read states on the latest day on which all states of the same formula are known."""
+        groups: dict[tuple[str, ...], list[Operand]] = defaultdict(list)
+        for operand in operands:
+            groups[operand.together or (operand.measure,)].append(operand)
+        columns: dict[Operand, Column] = {}
+        for together, members in groups.items():
+            states = np.full(len(self.providers), State.NO_DATA, dtype=np.int8)
+            values = {member: np.zeros(len(self.providers), dtype=np.int64) for member in members}
+            for day in range(self.as_of - 1, self.as_of - 1 - STALE_AFTER_DAYS, -1):
+                waiting = states != State.VALUE
+                if not waiting.any():
+                    break
+                here = waiting & np.all([self.stock(code, day) != UNKNOWN for code in together], axis=0)
+                for member in members:
+                    values[member][here] = self.stock(member.measure, day)[here]
+                states[here] = State.VALUE
+            states[(states != State.VALUE) & self._known_before(together)] = State.STALE
+            columns |= {member: Column.of(values[member], states) for member in members}
+        return columns
+
+    def _known_before(self, together: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell whose states were all known on some day that is too old now."""
+        delivered = [code for code in together if not catalogue().measures[code].derived]
+        limit = self.as_of - STALE_AFTER_DAYS
+        if any(code not in _stock_codes() for code in together):
+            return np.zeros(len(self.providers), dtype=np.bool_)
+        for code in together:
+            days = self.days_delivered(catalogue().measures[code])
+            if days is not None and not any(day < limit for day in days):
+                return np.zeros(len(self.providers), dtype=np.bool_)
+        if not delivered:
+            return np.ones(len(self.providers), dtype=np.bool_)
+        query = sql.SQL(
+            "SELECT DISTINCT provider_id FROM provider_stock WHERE provider_id = ANY(%(providers)s)"
+            " AND day < %(limit)s AND {}"
+        ).format(sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(code)) for code in delivered))
+        rows = fetch(query, 1, {"providers": self.providers.tolist(), "limit": day_of(limit)})
+        return np.isin(self.providers, rows[:, 0])
+
+    def stock(self, code: str, day: int) -> Ints:
+        """Return a state of every provider at a day's end, UNKNOWN where it is not known."""
+        if (code, day) not in self.stocks:
+            self.stocks[code, day] = self._stock(code, day)
+        return self.stocks[code, day]
+
+    def _stock(self, code: str, day: int) -> Ints:
+        values = np.full(len(self.providers), UNKNOWN, dtype=np.int64)
+        if code not in _stock_codes():
+            return values
+        measure = catalogue().measures[code]
+        if measure.derived:
+            known = self.days_delivered(measure)
+            if known is None or day in known:
+                return derived([code], self.providers, day, self.first_day)[code]
+            return values
+        query = sql.SQL(
+            "SELECT provider_id, {code} FROM provider_stock WHERE provider_id = ANY(%(providers)s)"
+            " AND day = %(day)s AND {code} IS NOT NULL"
+        ).format(code=sql.Identifier(code))
+        rows = fetch(query, 2, {"providers": self.providers.tolist(), "day": day_of(day)})
+        values[np.searchsorted(self.providers, rows[:, 0])] = rows[:, 1]
+        return values
+
+
+def _stock_codes() -> frozenset[str]:
+    return frozenset(measure.code for measure in catalogue().stocks())
