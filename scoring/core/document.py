@@ -1,7 +1,6 @@
 """Read YAML, or JSON already parsed, as nodes that keep the text of numbers and their lines, and collect the faults."""
 
 import io
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction

@@ -58,7 +58,6 @@ class Exact:
 
     def magnitude(self) -> "Exact":
         """The numbers without their signs."""
-        """The numbers without their signs."""
         return Exact(abs(self.numerator), self.denominator)
 
     def below(self, other: "Exact") -> Bools:

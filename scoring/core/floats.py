@@ -1,8 +1,8 @@
 """Binary floats as vectors, each with a bound on its distance from the exact value.
 
 A `FloatField` remembers the rows in which a comparison or a rounding could not be decided within that bound, so that
-those few can be computed again exactly. Source of the bounds: N. Higham, Accuracy and Stability of Numerical Algorithms,
-2nd ed., section 2.2 (standard model of floating-point arithmetic).
+those few can be computed again exactly. Source of the bounds: N. Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., section 2.2 (standard model of floating-point arithmetic).
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,6 @@ class Floats:
         return Floats(-self.value, self.relative, self.absolute, self.top)
 
     def magnitude(self) -> "Floats":
-        """The numbers without their signs."""
         """The numbers without their signs."""
         return Floats(np.abs(self.value), self.relative, self.absolute, self.top)
 

@@ -280,7 +280,7 @@ def _grade_index(rubric: Rubric, code: str) -> int:
 
 def _in_units(bound: Fraction, decimals: int) -> int:
     """The smallest published number that reaches a bound."""
-    scaled = bound * 10**decimals
+    scaled: Fraction = bound * Fraction(10) ** decimals
     return -(-scaled.numerator // scaled.denominator)
 
 

@@ -113,7 +113,8 @@ class _Table:
         rows = csv.reader(lines, strict=True)
         header = self._next(rows, 1)
         if header is None:
-            self._fault(None, None, "the table is empty")
+            if not self._faults:
+                self._fault(None, None, "the table is empty")
             raise TableError(self._faults)
         self._check_header(header)
         bound = self._bind(header)
@@ -177,18 +178,12 @@ class _Table:
         named = [name for name in header if name not in (self._unit, PROFILE, COHORT) and name.strip()]
         written = {reading: name for name in named if (reading := _reading(name)) is not None}
         bound: dict[Operand, str] = {}
-        lacking: dict[str, list[str]] = {}
         for leaf in self._rubric.leaves():
-            given = leaf.code in named
-            if given:
+            lacking = self._bind_leaf(leaf, written, bound)
+            if leaf.code in named:
                 bound[Operand(leaf.code, "given")] = leaf.code
-            for formula, beside in leaf.formulas():
-                for reading, operand in formula.operands(leaf.window, beside=beside).items():
-                    name = _column(reading, leaf.window, written)
-                    if name is not None:
-                        bound[operand] = name
-                    elif not given:
-                        lacking.setdefault(str(reading), []).append(leaf.code)
+            elif lacking:
+                self._fault(1, leaf.code, f"the column is missing, or those it is computed from: {', '.join(lacking)}")
         for gate in self._rubric.gates:
             for reading, operand in gate.when.operands(gate.window).items():
                 if (name := _column(reading, gate.window, written)) is not None:
@@ -197,9 +192,18 @@ class _Table:
         for name in named:
             if name not in bound.values():
                 self._fault(1, name, f"the rubric does not read this column{nearest(name, known - set(named))}")
-        for expression, codes in lacking.items():
-            self._fault(1, expression, f"the column is missing, {', '.join(dict.fromkeys(codes))} needs it")
         return bound
+
+    def _bind_leaf(self, leaf: Leaf, written: Mapping[Reading, str], bound: dict[Operand, str]) -> list[str]:
+        """Bind the operands of an indicator that have a column; list the others."""
+        lacking: dict[str, None] = {}
+        for formula, beside in leaf.formulas():
+            for reading, operand in formula.operands(leaf.window, beside=beside).items():
+                if (name := _column(reading, leaf.window, written)) is not None:
+                    bound[operand] = name
+                else:
+                    lacking[str(reading)] = None
+        return list(lacking)
 
     # The cells
 
