@@ -24,8 +24,8 @@ from ecosystem.ledger import Done
 from ecosystem.models import AuditEntry
 from ecosystem.models.audit import Verb
 from scoring.core.calculate import gather, numbers
+from scoring.core.exact import ExactField
 from scoring.core.formula import Operand, Reading
-from scoring.core.numbers import ExactField
 from scoring.models import BudgetPool, Plan, PlanTarget, Progress, Score, Standing
 from scoring.models.runs import Run
 from scoring.steps.band_changes import tell_band_changes
