@@ -37,7 +37,8 @@ def _layout(width: int) -> np.dtype[np.void]:
 def fetch(query: sql.Composable, width: int, params: dict[str, Any] | None = None) -> Ints:
     """Return the rows of a query of ``width`` bigint columns, none NULL, as an (n, width) array."""
     statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query)
-    with connection.cursor() as cursor, cursor.copy(statement, params or {}) as copy:
+    # The inner cursor, because the wrapper that counts queries takes no parameters here.
+    with connection.cursor() as cursor, cursor.cursor.copy(statement, params or {}) as copy:
         content = b"".join(bytes(block) for block in copy)
     rows = np.frombuffer(content[len(_SIGNATURE) : -2], dtype=_layout(width))
     if not bool(np.all(rows["cells"]["length"] == 8)):
