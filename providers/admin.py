@@ -36,6 +36,7 @@ from providers.models import (
 from providers.models.members import MemberRole
 from providers.steps import bind, compliance, members, qualifications, register
 from providers.steps.ingest import row_errors_csv
+from providers.steps.undo_batch import undo_batch
 
 Status = Provider.Status
 
@@ -451,6 +452,20 @@ class BatchAdmin(StaffAdmin):
     list_filter = ("status", "feed", "source")
     search_fields = ("key", "file_name")
     ordering = ("-received_at", "-pk")
+
+    row_steps: ClassVar = (
+        Step(
+            "undo",
+            _("Undo"),
+            "undo_batch",
+            undo_batch,
+            when=lambda row: row.status == Batch.Status.APPLIED,
+            explains=_(
+                "Every row goes back to what was known before this batch; the providers it touched are rolled up again."
+            ),
+            grave=True,
+        ),
+    )
 
     def get_urls(self) -> list[URLPattern]:
         """Add the download of row errors."""

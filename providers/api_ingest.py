@@ -27,6 +27,7 @@ from providers.feeds import feeds, layouts
 from providers.models import Batch, RowError
 from providers.readers.mapping import Mapping, read_mapping
 from providers.steps.ingest import check, ingest, row_errors_csv
+from providers.steps.undo_batch import undo_batch
 
 IN_MEMORY = 1 << 20
 LARGEST = 1 << 30
@@ -266,3 +267,9 @@ class BatchViewSet(viewsets.ReadOnlyModelViewSet[Batch]):
         response = StreamingHttpResponse(row_errors_csv(batch), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="batch-{batch.pk}-errors.csv"'
         return response
+
+    @extend_schema(request=None, responses=BatchSerializer)
+    @action(detail=True, methods=["post"])
+    def undo(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Take the batch back: every row returns to what was known before it."""
+        return Response(BatchSerializer(undo_batch(self.get_object().pk, actor=actor(request))).data)
