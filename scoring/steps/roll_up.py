@@ -99,7 +99,8 @@ def _beginnings(providers: Ints, delivered: Delivered) -> dict[int, int]:
 
 def _redo(providers: Ints, began: Ints, marked: Ints, delivered: Delivered) -> int:
     """Compute and write the days from the earliest day any of the providers needs; return rows changed."""
-    extent = {one: (first, last) for one, first, last in fetch(sql.SQL(_EXTENTS), 3, {"providers": providers.tolist()})}
+    found = fetch(sql.SQL(_EXTENTS), 3, {"providers": providers.tolist()}).tolist()
+    extent = {one: (first, last) for one, first, last in found}
     needed = []
     for one, begin, mark in zip(providers.tolist(), began.tolist(), marked.tolist(), strict=True):
         first, last = extent.get(one, (-1, -1))
