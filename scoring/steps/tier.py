@@ -124,8 +124,9 @@ def _values(target: PlanTarget, plan: Plan, as_of: date) -> list[Value]:
     table = window_table(tuple(sorted(wanted | set(pace.operands if pace else ()))), as_of=as_of)
     size = len(table.subjects)
     cells = numbers(formula, gather(formula.operands(days), table), ExactField(size))
-    known = np.broadcast_to(cells.known, size)
-    found = cells.number.fractions()
+    known, over, under = (
+        np.broadcast_to(part, size) for part in (cells.known, cells.number.numerator, cells.number.denominator)
+    )
     rows = []
     for row, subject in enumerate(table.subjects):
         if not known[row]:
@@ -135,7 +136,7 @@ def _values(target: PlanTarget, plan: Plan, as_of: date) -> list[Value]:
             parts = [table.columns[operand].fraction(row) for operand in pace.operands]
             if all(part is not None for part in parts):
                 ahead = pace.projected([part or Fraction(0) for part in parts])
-        rows.append(Value(int(subject), _whole(found[row]), None if ahead is None else _whole(ahead)))
+        rows.append(Value(int(subject), int(over[row]) // int(under[row]), None if ahead is None else _whole(ahead)))
     return rows
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from io import BytesIO
 from typing import Any
 
+from ecosystem import ledger
 from ecosystem.models import User
 from ecosystem.roles import Role
-from providers.models import Provider
+from providers.choices import BindingRole
+from providers.models import Merchant, Provider, Streamer
+from providers.steps.ingest import ingest
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs
 from scoring.models import BudgetPool, Plan, RubricVersion, Run, Score
@@ -118,3 +122,35 @@ def pool(cap: int = 1_000, unit: str = "fen") -> BudgetPool:
 def staff(role: Role) -> User:
     """Make a staff member."""
     return factories.user(role)
+
+
+def deliver(feed: str, header: str, lines: list[str], *, covers: tuple[date, date] | None = None) -> None:
+    """Ingest a small file through the ordinary step; it must be applied."""
+    content = "\n".join((header, *lines)).encode()
+    batch = ingest(feed, BytesIO(content), key=f"key-{factories.number()}", covers=covers, accept_unusual="test")
+    faults = [(fault.column, fault.reason) for fault in batch.row_errors.all()]
+    assert batch.status == "applied", faults
+
+
+def drain(*kinds: str) -> None:
+    """Work off the ledger as the workers would."""
+    for kind in kinds:
+        ledger.drain(kind, seconds=30)
+    assert not ledger.parked().exists()
+
+
+def trading(of: Provider, *, orders: int, sessions: int, since: date, until: date = AS_OF) -> tuple[Merchant, Streamer]:
+    """Bind a merchant and a streamer to a provider and deliver their facts: so much a day in [since, until)."""
+    merchant, streamer = factories.merchant(), factories.streamer()
+    factories.binding(of, merchant, starts_on=since)
+    factories.binding(of, streamer, starts_on=since, role=BindingRole.MCN)
+    days = [since + timedelta(days=n) for n in range((until - since).days)]
+    covers = (days[0], days[-1])
+    deliver(
+        "sales",
+        "day,merchant,paid_orders,gmv_paid,gmv_settled",
+        [f"{day},{merchant.code},{orders},{orders * 8_500},{orders * 7_000}" for day in days],
+        covers=covers,
+    )
+    deliver("live", "day,streamer,valid_sessions", [f"{day},{streamer.code},{sessions}" for day in days], covers=covers)
+    return merchant, streamer
