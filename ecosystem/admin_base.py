@@ -54,7 +54,7 @@ class StepForm(forms.Form):
             field.widget = self._dressed(field)
 
     @staticmethod
-    def _dressed(field: forms.Field) -> forms.Widget:
+    def _dressed(field: forms.Field) -> Any:
         """Return the admin's widget for a field."""
         if isinstance(field, forms.ChoiceField):
             return UnfoldAdminSelectWidget(choices=field.choices)
@@ -118,7 +118,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Open the table to staff, or to the roles with the right it asks for."""
         user = request.user
-        return user.is_active and user.is_staff and (self.sight is None or may(user, self.sight))  # type: ignore[arg-type]
+        return user.is_active and user.is_staff and (self.sight is None or may(user, self.sight))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Show the table in the menu to whom it is open."""
@@ -136,9 +136,9 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         """Refuse: nothing is deleted."""
         return False
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Scope by visibility where the table has tenants."""
-        rows = super().get_queryset(request)
+        rows: Any = super().get_queryset(request)
         return rows.visible_to(request.user) if hasattr(rows, "visible_to") else rows
 
     def get_urls(self) -> list[URLPattern]:
@@ -150,7 +150,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
                 "<int:object_id>/step/<slug:name>/", self.admin_site.admin_view(self.row_step_view), name=f"{kind}_step"
             ),
         ]
-        return own + super().get_urls()
+        return [*own, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Offer the list's steps above it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -58,7 +59,7 @@ class Pages(CursorPagination):
     page_size = 100
     max_page_size = 1000
     page_size_query_param = "page_size"
-    ordering: ClassVar[str | tuple[str, ...]] = "pk"
+    ordering: str | Sequence[str] = "pk"
 
 
 def problem(status: int, code: str, title: str, detail: str, errors: object | None = None) -> Response:
@@ -94,7 +95,5 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             )
             if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
                 answer["WWW-Authenticate"] = getattr(error, "auth_header", "")
-            if isinstance(error, exceptions.Throttled) and error.wait:
-                answer["Retry-After"] = str(int(error.wait))
             return answer
     return None

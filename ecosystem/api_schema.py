@@ -31,7 +31,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField(help_text="What went wrong, for a person.")
     status = serializers.IntegerField(help_text="The HTTP status.")
     detail = serializers.CharField(help_text="What was found and what was needed.")
-    errors = serializers.JSONField(required=False, help_text="Per field or row, where there are several.")
+    errors = serializers.JSONField(  # type: ignore[assignment]
+        required=False, help_text="Per field or row, where there are several."
+    )
 
 
 class Schema(AutoSchema):
@@ -47,12 +49,12 @@ class Schema(AutoSchema):
         "422": "Values that cannot be used.",
     }
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         errors = self.ERRORS if self.method == "GET" else self.ERRORS | self.REFUSALS
         for status, text in errors.items():
             if status not in bodies:
-                bodies[status] = self._get_response_for_code(
+                bodies[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     OpenApiResponse(ProblemSerializer, description=text), status, ["application/problem+json"]
                 )
         return bodies

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from ecosystem.api import actor
 from ecosystem.models import User
 
 
@@ -27,4 +28,4 @@ class Me(APIView):
     @extend_schema(responses=MeSerializer)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the calling account."""
-        return Response(MeSerializer(request.user).data)
+        return Response(MeSerializer(actor(request)).data)

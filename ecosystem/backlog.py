@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
@@ -30,24 +32,18 @@ class Backlog:
 
 def backlog() -> list[Backlog]:
     """Return one line per kind of work, in the order of the flow."""
-    marks = {
-        row["kind"]: row for row in WorkMark.objects.values("kind").annotate(n=Count("pk"), oldest=Min("created_at"))
-    }
-    scopes = {
-        row["kind"]: row
-        for row in WorkScope.objects.values("kind").annotate(
+    marks = _by_kind(WorkMark.objects.values("kind").annotate(n=Count("pk"), oldest=Min("created_at")))
+    scopes = _by_kind(
+        WorkScope.objects.values("kind").annotate(
             parked=Count("pk", filter=Q(state=WorkScope.State.PARKED)),
             retrying=Count("pk", filter=Q(state=WorkScope.State.RETRY)),
         )
-    }
+    )
     since = timezone.now() - SPAN
-    runs = {row["kind"]: row for row in WorkRun.objects.values("kind").annotate(last=Max("ended_at"))}
-    recent = {
-        row["kind"]: row
-        for row in WorkRun.objects.filter(ended_at__gte=since)
-        .values("kind")
-        .annotate(n=Count("pk"), rows=Sum("rows_changed"))
-    }
+    runs = _by_kind(WorkRun.objects.values("kind").annotate(last=Max("ended_at")))
+    recent = _by_kind(
+        WorkRun.objects.filter(ended_at__gte=since).values("kind").annotate(n=Count("pk"), rows=Sum("rows_changed"))
+    )
     return [
         Backlog(
             kind=kind,
@@ -61,3 +57,7 @@ def backlog() -> list[Backlog]:
         )
         for kind in ledger.kinds()
     ]
+
+
+def _by_kind(rows: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    return {row["kind"]: row for row in rows}

@@ -16,7 +16,7 @@ Text = str | Promise
 
 
 def _open_to(right: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: may(request.user, right)  # type: ignore[arg-type]
+    return lambda request: may(request.user, right)
 
 
 def _table(title: Text, icon: str, name: str, *, right: str = "") -> dict[str, Any]:

@@ -284,7 +284,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "BindingRoleEnum": "providers.choices.BindingRole",
+        "AccountRoleEnum": "ecosystem.roles.Role",
+        "GoodsCategoryEnum": "providers.choices.GoodsCategory",
+        "ProviderCategoryEnum": "providers.choices.ProviderCategory",
+        "RunKindEnum": "scoring.models.runs.Run.Kind",
+    },
 }
 
 # The portal's own address in mails; `up` sets it to the port it took.

@@ -260,7 +260,7 @@ class PlanAdmin(StaffAdmin):
         day = current.standings_day(row)
         standings = (
             Standing.objects.visible_to(request.user)
-            .filter(plan=row, as_of=day)
+            .filter(plan=row, as_of=day or row.starts_on)
             .select_related("provider", "band", "next_band")
             .order_by("-value", "provider_id")
         )
@@ -312,14 +312,14 @@ class ProgressAdmin(StaffAdmin):
     ordering = ("-as_of", "target")
 
 
-class Money:
+class MoneyAdmin(StaffAdmin):
     """Tables about money are open to those who see money."""
 
     sight = "see_money"
 
 
 @admin.register(BudgetPool)
-class BudgetPoolAdmin(Money, StaffAdmin):
+class BudgetPoolAdmin(MoneyAdmin):
     """Pools: cap, available, committed, paid."""
 
     list_display = ("name", "plan", "unit", "cap_text", "committed_text", "paid_text", "expired_text", "share")
@@ -362,7 +362,7 @@ class BudgetPoolAdmin(Money, StaffAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(Money, StaffAdmin):
+class GrantAdmin(MoneyAdmin):
     """Grants: proposed by one person, approved by another."""
 
     list_display = (
@@ -430,7 +430,7 @@ class GrantAdmin(Money, StaffAdmin):
 
 
 @admin.register(Entry)
-class EntryAdmin(Money, StaffAdmin):
+class EntryAdmin(MoneyAdmin):
     """The double-entry ledger."""
 
     list_display = ("booked_at", "pool", "account", "amount_text", "grant", "posting")
@@ -484,12 +484,9 @@ class BenchmarkAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Benchmark]:
         """Count members in the database."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(n_members=Func("members", function="cardinality", output_field=IntegerField()))
-            .defer("members")
-        )
+        rows: QuerySet[Benchmark] = super().get_queryset(request)
+        size = Func("members", function="cardinality", output_field=IntegerField())
+        return rows.annotate(n_members=size).defer("members")
 
     @admin.display(description=_("Median ratio"))
     def ratio(self, row: Benchmark) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -170,13 +170,13 @@ class GrantSerializer(serializers.ModelSerializer[Grant]):
 class NewestRunFirst(Pages):
     """Runs, newest as-of date first."""
 
-    ordering: ClassVar[tuple[str, ...]] = ("-as_of", "-pk")
+    ordering = ("-as_of", "-pk")
 
 
 class LargestFirst(Pages):
     """Standings, largest value first."""
 
-    ordering: ClassVar[tuple[str, ...]] = ("-value", "provider_id")
+    ordering = ("-value", "provider_id")
 
 
 class RubricViewSet(viewsets.ReadOnlyModelViewSet[RubricVersion]):
@@ -278,8 +278,8 @@ class PlanViewSet(viewsets.ReadOnlyModelViewSet[Plan]):
             .filter(plan=plan, as_of=day)
             .select_related("provider", "band", "next_band")
         )
-        page = self.paginate_queryset(standings)
-        return self.get_paginated_response(StandingSerializer(page, many=True).data)
+        page = self.paginate_queryset(cast(Any, standings))
+        return self.get_paginated_response(StandingSerializer(cast(Any, page), many=True).data)
 
 
 class GrantViewSet(viewsets.ReadOnlyModelViewSet[Grant]):

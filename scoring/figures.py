@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from django.utils.translation import get_language
 
@@ -55,8 +56,9 @@ def choices() -> tuple[Measure, ...]:
 
 def days(provider_id: int, codes: Sequence[str], *, first: date, last: date) -> tuple[DayRow, ...]:
     """Return one row per day of [first, last], newest first; values in the measures' units."""
+    table: Any = ProviderCum
     totals = list(
-        ProviderCum._default_manager.filter(provider_id=provider_id, day__gte=first - timedelta(days=1), day__lte=last)
+        table.objects.filter(provider_id=provider_id, day__gte=first - timedelta(days=1), day__lte=last)
         .order_by("day")
         .values_list("day", *codes)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 
 from ecosystem.errors import DomainError
+from ecosystem.models import User
 from providers.models import Provider
 from scoring.explanations import card
 from scoring.forms import ContestForm
@@ -28,7 +31,7 @@ def file(request: HttpRequest, score_id: int) -> HttpResponse:
     form = ContestForm(request.POST or None, initial={"node": request.GET.get("node", "")}, nodes=nodes)
     if request.method == "POST" and form.is_valid():
         try:
-            file_contest(chosen.pk, actor=request.user, **form.cleaned_data)  # type: ignore[misc]
+            file_contest(chosen.pk, actor=cast(User, request.user), **form.cleaned_data)
         except DomainError as refusal:
             form.add_error(None, str(refusal))
         else:
