@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -59,7 +58,7 @@ class Pages(CursorPagination):
     page_size = 100
     max_page_size = 1000
     page_size_query_param = "page_size"
-    ordering: str | Sequence[str] = "pk"
+    ordering: str | list[str] | tuple[str, ...] = "pk"
 
 
 def problem(status: int, code: str, title: str, detail: str, errors: object | None = None) -> Response:

@@ -223,7 +223,8 @@ class QualificationAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Qualification]:
         """Scope by the providers one may see."""
-        return super().get_queryset(request).filter(provider__in=Provider.objects.visible_to(request.user))
+        rows: QuerySet[Qualification] = super().get_queryset(request)
+        return rows.filter(provider__in=Provider.objects.visible_to(request.user))
 
     @admin.display(description=_("file"))
     def document(self, row: Qualification) -> str:
@@ -427,7 +428,8 @@ class ViolationAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Violation]:
         """Scope by the providers one may see."""
-        return super().get_queryset(request).filter(provider__in=Provider.objects.visible_to(request.user))
+        rows: QuerySet[Violation] = super().get_queryset(request)
+        return rows.filter(provider__in=Provider.objects.visible_to(request.user))
 
 
 @admin.register(Batch)
