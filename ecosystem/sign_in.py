@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
+from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from django import forms
@@ -27,8 +29,8 @@ def sign_in_name(request: HttpRequest, credentials: dict[str, Any] | None = None
 
 
 def has_second_factor(request: HttpRequest) -> bool:
-    """Tell whether a second factor was shown in this session."""
-    return any(record.get("method") == "mfa" for record in get_authentication_records(request))
+    """Tell whether this user showed a second factor in this session."""
+    return any(record.get("method") == "mfa" for record in get_authentication_records(request, request.user))
 
 
 class SignUpForm(forms.Form):
@@ -58,6 +60,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             template=template,
             context={**context, "email": email},
         )
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Spare whoever signed in within the last minutes a second request for the password."""
+        recent = time.time() - app_settings.REAUTHENTICATION_TIMEOUT
+        if any(record["at"] > recent for record in get_authentication_records(self.request, self.request.user)):
+            return False
+        return bool(super().is_reauthentication_required(app=app, **kwargs))
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Refuse machine accounts: they come with a token, to the REST interface only."""

@@ -131,7 +131,8 @@ def control(field: BoundField) -> SafeString:
         if isinstance(widget, Select)
         else "form-control"
     )
-    return field.as_widget(attrs={"class": f"{kind} is-invalid" if field.errors else kind})
+    # The label says it already; a placeholder would only repeat it in grey.
+    return field.as_widget(attrs={"class": f"{kind} is-invalid" if field.errors else kind, "placeholder": False})
 
 
 @register.filter

@@ -14,5 +14,6 @@ def sign_in(client: Client, user: User, *, second_factor: bool | None = None) ->
     if user.is_staff if second_factor is None else second_factor:
         session = client.session
         session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "mfa", "at": time.time(), "type": "totp"}]
+        session["account_authentication_methods_user"] = str(user.pk)
         session.save()
     return client
