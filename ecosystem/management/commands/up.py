@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import signal
 import socket
 import time
@@ -72,6 +73,7 @@ class Command(BaseCommand):
             with self._shown("Migrating the database"):
                 call_command("migrate", interactive=False, verbosity=0)
         connections.close_all()
+        os.environ["PORTAL_URL"] = supervisor.address.rstrip("/")
         _start_web(supervisor, places, port)
         if settings.DEMO and not apps.get_model("providers", "Provider")._default_manager.exists():
             self.stdout.write("Loading the demo ecosystem (first start only)")
@@ -80,7 +82,7 @@ class Command(BaseCommand):
             if "demo" in get_commands():
                 call_command("demo", size="small", stdout=self.stdout, stderr=self.stderr)
             unfinished.unlink()
-        _start_workers(supervisor, places)
+        _start_worker(supervisor, places)
         self.stdout.write("Computing scores, tiers and standings")
         self.stdout.flush()
         if "recalculate" in get_commands():
@@ -88,6 +90,7 @@ class Command(BaseCommand):
         connections.close_all()
         with self._shown("Waiting for web and workers"):
             _wait_until_healthy(supervisor)
+        _start_beat(supervisor, places)
         self.stdout.write(f"ready {supervisor.address}")
         self._show_accounts()
         self.stdout.flush()
@@ -149,13 +152,16 @@ def _start_web(supervisor: Supervisor, places: Places, port: int) -> None:
     )
 
 
-def _start_workers(supervisor: Supervisor, places: Places) -> None:
+def _start_worker(supervisor: Supervisor, places: Places) -> None:
     supervisor.start(
         "worker",
         "celery",
         *("-A", "ecosystem.celery", "worker", "-n", f"{places.slug}@%h", "-Q", "recalc,ingest,outbound", "-c", "2"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"),
     )
+
+
+def _start_beat(supervisor: Supervisor, places: Places) -> None:
     schedule = str(places.run / f"beat-{places.slug}")
     supervisor.start("beat", "celery", "-A", "ecosystem.celery", "beat", "-s", schedule, "--pidfile=", "-l", "INFO")
 
