@@ -19,7 +19,7 @@ _SIGNATURES = {"pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\x
 _TYPES = {"pdf": "application/pdf", "png": "image/png", "jpg": "image/jpeg"}
 
 
-def checked(upload: UploadedFile) -> File[bytes]:
+def checked(upload: UploadedFile[bytes]) -> File[bytes]:
     """Return the upload under a name of our own; FileRefused unless it is a PDF, PNG or JPEG of at most 10 MB."""
     size = upload.size or 0
     if size == 0:
@@ -39,7 +39,7 @@ def checked(upload: UploadedFile) -> File[bytes]:
 
 def download(document: Qualification) -> FileResponse:
     """Hand a document out so that no browser runs anything in it."""
-    extension = PurePosixPath(document.file.name).suffix.removeprefix(".")
+    extension = PurePosixPath(str(document.file.name)).suffix.removeprefix(".")
     response = FileResponse(
         document.file.open("rb"),
         as_attachment=True,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from ecosystem.clock import business_today
 from providers import credit_code, documents
 from providers.choices import BindingRole
+from providers.errors import FileRefused
 from providers.models import Merchant, Provider, Qualification, Streamer
 from providers.models.members import MemberRole
 
@@ -137,7 +138,7 @@ class DocumentForm(forms.Form):
         upload = self.cleaned_data["file"]
         try:
             documents.checked(upload)
-        except documents.FileRefused as refusal:
+        except FileRefused as refusal:
             raise ValidationError(str(refusal)) from refusal
         return upload
 

@@ -87,9 +87,9 @@ def missing_for_submission(provider: Provider) -> list[str]:
     if provider.category == ProviderCategory.BELT:
         needed.append("belt")
     missing = [
-        str(Provider._meta.get_field(name).verbose_name)
-        for name in needed
-        if not getattr(provider, name)  # type: ignore[union-attr]
+        str(field.verbose_name)
+        for field in Provider._meta.fields
+        if field.name in needed and not getattr(provider, field.attname)
     ]
     licence = provider.qualifications.filter(kind=Qualification.Kind.BUSINESS_LICENCE).exclude(
         status=Qualification.Status.REFUSED

@@ -176,7 +176,8 @@ def _differs(binding: Binding, row: BindingRow) -> bool:
 
 def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
     """Write the new ends and terms: what gets shorter first, so that no moment has an overlap the end has not."""
-    shorter, other = [], []
+    shorter: list[tuple[Binding, BindingRow]] = []
+    other: list[tuple[Binding, BindingRow]] = []
     for binding, row in differing:
         old, new = binding.period.upper, row.ends_before
         (shorter if new is not None and (old is None or new < old) else other).append((binding, row))

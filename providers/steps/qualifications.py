@@ -34,7 +34,7 @@ def add_qualification(
     valid_until: date | None = None,
     number: str = "",
     issuer: str = "",
-    file: UploadedFile | None = None,
+    file: UploadedFile[bytes] | None = None,
     actor: User,
 ) -> Qualification:
     """Hand in a document; it waits for a reviewer."""
@@ -53,7 +53,7 @@ def add_qualification(
         provider=provider, kind=kind, number=number, issuer=issuer, valid_from=valid_from, valid_until=valid_until
     )
     if kept is not None:
-        document.file.save(kept.name, kept, save=False)
+        document.file.save(str(kept.name), kept, save=False)
     try:
         with transaction.atomic():
             document.save()

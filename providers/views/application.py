@@ -58,7 +58,7 @@ def apply(request: HttpRequest) -> HttpResponse:
     if unfinished is not None:
         request.session[SESSION_KEY] = unfinished.provider_id
         return redirect("providers:application")
-    form = CompanyForm(request.POST or None)
+    form = CompanyForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         values = dict(form.cleaned_data)
         provider = register.draft(name=values["name"], category=ProviderCategory(values["category"]), actor=user)
@@ -100,7 +100,9 @@ def section(request: HttpRequest, provider: Provider, section: str) -> HttpRespo
         raise Http404
     _owner_only(request)
     # The form works on a copy: what it refuses must not show up as the provider's name.
-    form = SECTIONS[section](request.POST or None, instance=Provider.objects.get(pk=provider.pk))
+    form = SECTIONS[section](
+        request.POST if request.method == "POST" else None, instance=Provider.objects.get(pk=provider.pk)
+    )
     if request.method == "POST" and form.is_valid():
         values: dict[str, Any] = form.values() if isinstance(form, ContactForm) else dict(form.cleaned_data)
         try:
@@ -140,7 +142,7 @@ def submit(request: HttpRequest, provider: Provider) -> HttpResponse:
 def withdraw(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Leave, after being told what that ends."""
     _owner_only(request)
-    form = WithdrawalForm(request.POST or None)
+    form = WithdrawalForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             register.withdraw(provider.pk, reason=form.cleaned_data["reason"], actor=person(request))

@@ -105,7 +105,7 @@ def binding_new(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Propose a binding."""
     if working_for(request).role not in BINDERS:
         raise PermissionDenied(_("Owners and operators keep the bindings."))
-    form = ProposalForm(request.POST or None)
+    form = ProposalForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid() and form.subject is not None:
         values = form.cleaned_data
         try:

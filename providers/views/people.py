@@ -32,7 +32,7 @@ from providers.steps import members, qualifications, register
 def people(request: HttpRequest, provider: Provider) -> HttpResponse:
     """List members, open invitations and documents; an owner invites from here."""
     is_owner = working_for(request).role == MemberRole.OWNER
-    form = InvitationForm(request.POST or None)
+    form = InvitationForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             members.invite_member(
@@ -159,7 +159,7 @@ def document_new(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Hand in a document."""
     if working_for(request).role != MemberRole.OWNER:
         raise PermissionDenied(_("Only an owner of the provider's account does this."))
-    form = DocumentForm(request.POST or None, request.FILES or None)
+    form = DocumentForm(request.POST, request.FILES) if request.method == "POST" else DocumentForm()
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         try:

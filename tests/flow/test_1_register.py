@@ -345,7 +345,7 @@ def test_a_document_is_decided_once_and_a_refusal_says_why() -> None:
     provider, reviewer = factories.provider(), factories.user(Role.REVIEW)
     owner = factories.owner(provider)
     document = licence(provider, owner)
-    assert re.fullmatch(r"qualifications/\d{4}/\d{2}/[0-9a-f]{32}\.pdf", document.file.name)
+    assert re.fullmatch(r"qualifications/\d{4}/\d{2}/[0-9a-f]{32}\.pdf", str(document.file.name))
     with pytest.raises(InvalidInput):
         qualifications.decide_qualification(document.pk, accepted=False, actor=reviewer)
     decided = qualifications.decide_qualification(document.pk, accepted=False, reason="模糊", actor=reviewer)
