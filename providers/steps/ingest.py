@@ -20,7 +20,7 @@ from ecosystem.models import AuditEntry, User
 from ecosystem.models.audit import Verb
 from ecosystem.roles import require
 from providers.feeds import REGISTER_LAYOUTS, fact_layouts, feeds
-from providers.measures import catalogue
+from providers.measures import CATALOGUE, catalogue
 from providers.models import Batch, Merchant, Provider, RowError, Streamer
 from providers.readers.checks import RowCheck
 from providers.readers.facts import FactFile, FactRules, read_facts
@@ -346,6 +346,13 @@ def _ingest_register(delivery: Delivery, content: BinaryIO) -> Batch:
 
     def apply(batch: Batch) -> None:
         applied: Applied = apply_register(batch, file, delivery.actor)
+        batch.rows = len(file.rows)
         batch.rows_added, batch.rows_changed, batch.rows_same = applied.added, applied.changed, applied.same
 
     return _settle(delivery, delivery.digest(file.digest), file.row_count, file.faults, apply)
+
+
+def load_belts() -> Batch:
+    """Load the industrial belts of the catalogue; doing it again changes nothing."""
+    with CATALOGUE.with_name("belts.csv").open("rb") as content:
+        return ingest("belts", content, key="belts.csv", source="catalogue", file_name="belts.csv")

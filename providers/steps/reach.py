@@ -51,6 +51,13 @@ _BY_OWN_ROOM = sql.SQL(
     " JOIN providers_binding b ON b.merchant_id = s.merchant_id AND b.status = 'confirmed'"
     " AND b.role = ANY({roles}) AND b.period @> t.day"
 )
+# Activity, survival and tiers of a person count whatever sister account is bound, also long after the signing.
+_BY_PERSON = sql.SQL(
+    "SELECT b.provider_id, t.day FROM (SELECT streamer_id, min(day) AS day FROM touched GROUP BY streamer_id) t"
+    " JOIN providers_streamer s ON s.id = t.streamer_id JOIN providers_streamer sister ON sister.person = s.person"
+    " JOIN providers_binding b ON b.streamer_id = sister.id AND b.status = 'confirmed'"
+)
+_FEEDS_ABOUT_PERSONS = frozenset({"sales", "live"})
 
 
 def mark_reached(batch: Batch, table: type[FactTable], first: date, last: date) -> int:
@@ -59,6 +66,7 @@ def mark_reached(batch: Batch, table: type[FactTable], first: date, last: date) 
     branches = [_ITSELF] if "provider_id" in columns else []
     branches += [_BY_MERCHANT] if "merchant_id" in columns else []
     branches += [_BY_ROOM, _BY_OWN_ROOM] if "streamer_id" in columns else []
+    branches += [_BY_PERSON] if "streamer_id" in columns and batch.feed in _FEEDS_ABOUT_PERSONS else []
     query = sql.SQL(
         "WITH touched AS (SELECT * FROM {table} WHERE batch_id = {batch} AND day BETWEEN {first} AND {last})"
         " SELECT provider_id, min(day) FROM ({ways}) AS reached GROUP BY provider_id"

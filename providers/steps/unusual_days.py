@@ -25,7 +25,7 @@ BEFORE = timedelta(days=28)
 # Below these a quotient says more about chance than about units.
 LEAST_DENOMINATOR = 100
 LEAST_DAYS = 14
-LEAST_ROWS = 30
+LEAST_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)

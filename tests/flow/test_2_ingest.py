@@ -287,3 +287,14 @@ def test_only_machines_and_administrators_send_and_only_administrators_undo():
     with pytest.raises(NotAllowed):
         undo_batch(batch.pk, actor=machine)
     assert SALES.objects.get().gmv_paid == 100000
+
+
+def test_a_live_day_reaches_whoever_ever_signed_the_person():
+    room, sister = factories.streamer(person="person-7"), factories.streamer(person="person-7")
+    now, before, other = (factories.provider() for _ in range(3))
+    factories.binding(now, room, role="mcn", starts_on=date(2022, 5, 1))
+    factories.binding(before, sister, role="mcn", starts_on=date(2021, 1, 1), ends_before=date(2021, 6, 1))
+    factories.binding(other, factories.streamer(), role="mcn", starts_on=date(2021, 1, 1))
+    WorkMark.objects.all().delete()
+    send(f"day,streamer,valid_sessions,live_seconds\n2022-05-03,{room.code},1,3600\n", feed="live")
+    assert marks() == {(str(now.pk), date(2022, 5, 3)), (str(before.pk), date(2022, 5, 3))}

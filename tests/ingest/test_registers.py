@@ -1,0 +1,207 @@
+"""Registers: added, updated and refused by file."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+
+import pytest
+
+from ecosystem.models import WorkMark
+from providers.models import (
+    Base,
+    Batch,
+    Belt,
+    Binding,
+    Merchant,
+    OperatedSession,
+    OperatorCertificate,
+    Provider,
+    Streamer,
+    Violation,
+)
+from providers.readers.mapping import read_mapping
+from providers.steps.ingest import ingest, load_belts
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def send(feed: str, text: str, *, key: str = "one", **kwargs) -> Batch:
+    return ingest(feed, io.BytesIO(text.encode()), key=key, **kwargs)
+
+
+def counts(batch: Batch) -> tuple[str, int, int, int]:
+    return batch.status, batch.rows_added, batch.rows_changed, batch.rows_same
+
+
+def faults(batch: Batch) -> list[tuple[int, str]]:
+    return list(batch.row_errors.order_by("row", "id").values_list("row", "column"))
+
+
+def test_the_catalogue_of_belts_loads_once():
+    assert counts(load_belts()) == ("applied", 78, 0, 0)
+    assert load_belts().pk == Batch.objects.get().pk
+    assert Belt.objects.get(code="belt-03").name == "义乌"
+
+
+def test_providers_arrive_approved_with_their_evidence():
+    code = factories.demo_credit_code()
+    batch = send(
+        "providers",
+        "provider,name,category,country,credit_code,approved_on,evidence\n"
+        f"W-1,橙舟（演示）,MCN,CN,{code},2021-03-01,warehouse export 7\n"
+        "W-2,Rep 2 (demo),BELT,BR,,,closed deals\n",
+    )
+    assert counts(batch) == ("applied", 2, 0, 0)
+    one = Provider.objects.get(code="W-1")
+    assert (one.status, one.approved_on, one.decision_reason) == ("approved", date(2021, 3, 1), "warehouse export 7")
+    assert Provider.objects.get(code="W-2").credit_code == ""
+    again = send(
+        "providers",
+        "provider,name,category,country,evidence\nW-2,Rep two (demo),BELT,BR,closed deals\n",
+        key="two",
+    )
+    assert counts(again) == ("applied", 0, 1, 0)
+    assert Provider.objects.get(code="W-2").name == "Rep two (demo)"
+
+
+def test_a_provider_with_a_bad_or_taken_credit_code_is_refused():
+    known = factories.provider()
+    fresh = factories.demo_credit_code()
+    broken = fresh[:-1] + ("0" if fresh[-1] != "0" else "1")
+    batch = send(
+        "providers",
+        "provider,name,category,credit_code,evidence\n"
+        f"W-1,a,MCN,{broken},x\nW-2,a,MCN,{known.credit_code},x\nW-3,a,MCN,{fresh},x\nW-4,a,MCN,{fresh},x\nW-5,a,MCN,,x\n",
+    )
+    assert batch.status == "refused"
+    assert faults(batch) == [(line, "credit_code") for line in (2, 3, 5, 6)]
+    assert Provider.objects.count() == 1
+
+
+def test_merchants_are_updated_in_the_columns_delivered_and_their_providers_marked():
+    shop = factories.merchant(city="杭州")
+    served = factories.provider()
+    factories.binding(served, shop, starts_on=date(2022, 1, 1))
+    WorkMark.objects.all().delete()
+    batch = send(
+        "merchants", f"merchant,name,category\n{shop.code},{shop.name},tea_liquor\nM-new,演示·茶叶店,tea_liquor\n"
+    )
+    assert counts(batch) == ("applied", 1, 1, 0)
+    shop.refresh_from_db()
+    assert (shop.category, shop.city) == ("tea_liquor", "杭州")
+    assert Merchant.objects.get(code="M-new").country == "CN"
+    assert list(WorkMark.objects.values_list("kind", "scope")) == [("roll_up", str(served.pk))]
+
+
+def test_bindings_name_one_subject_and_do_not_overlap():
+    provider, other, shop = factories.provider(), factories.provider(), factories.merchant()
+    header = "provider,merchant,streamer,role,starts_on,ends_before,evidence\n"
+    batch = send(
+        "bindings",
+        f"{header}{provider.code},{shop.code},,operation,2022-01-01,2022-03-01,contract 1\n"
+        f"{other.code},{shop.code},,operation,2022-03-01,,contract 2\n",
+    )
+    assert counts(batch) == ("applied", 2, 0, 0)
+    assert Binding.objects.confirmed().filter(batch=batch, evidence="contract 2").count() == 1
+    refused = send(
+        "bindings",
+        f"{header}{provider.code},{shop.code},,operation,2022-05-01,,contract 3\n"
+        f"{provider.code},,,mcn,2022-05-01,,contract 4\n{provider.code},{shop.code},,mcn,2022-05-01,,\n",
+        key="two",
+    )
+    assert refused.status == "refused"
+    assert (4, "evidence") in faults(refused)
+    overlap = send("bindings", f"{header}{provider.code},{shop.code},,operation,2022-05-01,,x\n", key="three")
+    assert faults(overlap) == [(2, "starts_on")]
+    assert Binding.objects.count() == 2
+
+
+def test_the_smaller_registers():
+    provider, belt = factories.provider(), factories.belt()
+    store = factories.merchant()
+    assert counts(
+        send(
+            "streamers",
+            f"streamer,name,person,merchant,followers\nS-1,演示主播-0001,p-1,{store.code},1200\n",
+        )
+    ) == ("applied", 1, 0, 0)
+    assert Streamer.objects.get().merchant == store
+    assert (
+        send(
+            "bases",
+            "base,name,belt,province,city,operated_by,status,awarded_on\n"
+            f"b-1,演示基地,{belt.code},33,杭州,{provider.code},awarded,2021-05-01\n",
+        ).status
+        == "applied"
+    )
+    assert Base.objects.get().operated_by == provider
+    assert (
+        send(
+            "operated_sessions",
+            "session,provider,streamer,operator,day,registered_hours_ahead,gmv_strict_fen,baseline_fen,"
+            "baseline_sessions,day_index_bp,fell_below_after\n"
+            f"s-1,{provider.code},S-1,p-9,2022-05-01,30,500000,300000,8,10000,0\n",
+        ).status
+        == "applied"
+    )
+    assert OperatedSession.objects.get().batch_id
+    assert (
+        send(
+            "operator_certificates",
+            f"certificate,provider,person,level,starts_on,ends_before\nc-1,{provider.code},p-9,senior,2022-01-01,\n",
+        ).status
+        == "applied"
+    )
+    assert OperatorCertificate.objects.get().period.upper is None
+    batch = send(
+        "violations",
+        "violation,provider,kind,severity,status,opened_on,decided_on\n"
+        f"v-1,{provider.code},uncivil_language,minor,open,2022-05-01,\n"
+        f"v-2,{provider.code},uncivil_language,minor,decided,2022-05-01,\n",
+    )
+    assert faults(batch) == [(3, "decided_on")]
+    assert not Violation.objects.exists()
+
+
+def test_every_fault_of_a_register_row_is_named():
+    batch = send(
+        "merchants",
+        "merchant,name,category,belt,opened_on\n"
+        'M 1,a,apparel,,\nM-2,,fashion,,2022-13-01\nM-3,c,,nowhere,\nM-3,"a\tb",,,\n',
+    )
+    assert faults(batch) == [
+        (2, "merchant"),
+        (3, "category"),
+        (3, "name"),
+        (3, "opened_on"),
+        (4, "belt"),
+        (5, "name"),
+    ]
+
+
+def test_a_mapping_filters_renames_and_translates():
+    provider = factories.provider()
+    mapping = read_mapping(
+        """
+feed: merchants
+columns:
+  merchant: shop_id
+  category: {from: kind, values: {food: food, wine: tea_liquor}, otherwise: other}
+constants: {country: BR}
+where: {state: [SP, RJ]}
+rest: ignore
+"""
+    )
+    batch = send(
+        "merchants",
+        "shop_id,name,kind,state,zip\n1,a,wine,SP,1\n2,b,shoes,RJ,2\n3,c,wine,XX,3\n",
+        mapping=mapping,
+    )
+    assert (batch.status, batch.rows) == ("applied", 2)
+    assert list(Merchant.objects.order_by("code").values_list("code", "category", "country")) == [
+        ("1", "tea_liquor", "BR"),
+        ("2", "other", "BR"),
+    ]
+    assert provider.bindings.count() == 0
