@@ -100,8 +100,8 @@ def standing_of(provider_id: int) -> list[Standing]:
     """Return a provider's newest standing in every open plan, with its bands."""
     return list(
         Standing.objects.filter(provider=provider_id, plan__is_closed=False)
-        .order_by("plan", "-as_of")
-        .distinct("plan")
+        .order_by("plan_id", "-as_of")
+        .distinct("plan_id")
         .select_related("plan", "band", "next_band")
     )
 
@@ -110,8 +110,8 @@ def progress_of(plan: Plan) -> list[Progress]:
     """Return the newest progress of every target of a plan, in the plan's order; targets without any are left out."""
     newest = (
         Progress.objects.filter(target__plan=plan)
-        .order_by("target", "-as_of")
-        .distinct("target")
+        .order_by("target_id", "-as_of")
+        .distinct("target_id")
         .select_related("target__plan")
     )
     return sorted(newest, key=lambda progress: (progress.target.position, progress.target.code))

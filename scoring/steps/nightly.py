@@ -11,6 +11,7 @@ from ecosystem.clock import business_today
 from ecosystem.models import ScheduleSlot
 from providers.models import DeliveredDay
 from scoring.steps.benchmarks import freeze_month, month_after, months
+from scoring.steps.fund import expire_due_grants
 
 CLOSING_DAYS = 10  # late rows of a month are waited for this long before its benchmarks are frozen
 
@@ -24,6 +25,7 @@ def nightly() -> bool:
             return False
         freeze_closed_months(today)
         ledger.mark("score", [("current", None)], cause=f"the business day {today}")
+    expire_due_grants()
     return True
 
 

@@ -25,6 +25,7 @@ from providers.models import Membership
 from scoring.errors import PublicationBlocked, RubricFrozen
 from scoring.models import Publication, RubricVersion, Run, Score
 from scoring.review import is_blocked
+from scoring.steps.benchmarks import freeze_granted
 from scoring.steps.rubrics import newest_rubric
 from scoring.steps.score import store_inputs
 from scoring.steps.windows import windows
@@ -123,6 +124,7 @@ def publish_run(run_id: int, *, actor: User) -> Publication:
         detail={"scores": publication.digest, "supersedes": None if earlier is None else earlier.pk},
     )
     _announce(publication, scores)
+    freeze_granted(run.as_of)
     return publication
 
 
