@@ -238,16 +238,16 @@ class _Reader:
 
     def _known_before(self, together: Sequence[str]) -> NDArray[np.bool_]:
         """Tell whose states were all known on some day that is too old now."""
-        delivered = [code for code in together if not catalogue().measures[code].derived]
         limit = self.as_of - STALE_AFTER_DAYS
+        nobody = np.zeros(len(self.providers), dtype=np.bool_)
         if any(code not in _stock_codes() for code in together):
-            return np.zeros(len(self.providers), dtype=np.bool_)
-        for code in together:
-            days = self.days_delivered(catalogue().measures[code])
-            if days is not None and not any(day < limit for day in days):
-                return np.zeros(len(self.providers), dtype=np.bool_)
+            return nobody
+        fed = [days for code in together if (days := self.days_delivered(catalogue().measures[code])) is not None]
+        if not fed or any(min(days, default=limit) >= limit for days in fed):
+            return nobody
+        delivered = [code for code in together if not catalogue().measures[code].derived]
         if not delivered:
-            return np.ones(len(self.providers), dtype=np.bool_)
+            return ~nobody
         query = sql.SQL(
             "SELECT DISTINCT provider_id FROM provider_stock WHERE provider_id = ANY(%(providers)s)"
             " AND day < %(limit)s AND {}"
