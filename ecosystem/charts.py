@@ -101,7 +101,7 @@ def writer(unit: str, decimals: int) -> Callable[[Value], str]:
 
 def step(span: float) -> float:
     """Return a round distance (1, 2, 5 × a power of ten) that cuts a span into four or five."""
-    size = 10 ** math.floor(math.log10(span / 4))
+    size: float = 10.0 ** math.floor(math.log10(span / 4))
     return next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 5)
 
 

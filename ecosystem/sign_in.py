@@ -10,6 +10,7 @@ from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import translation
@@ -26,6 +27,13 @@ def sign_in_name(request: HttpRequest, credentials: dict[str, Any] | None = None
     """Return the name a sign-in attempt is counted under: the email in lower case."""
     given = (credentials or {}).get("email") or (credentials or {}).get("login") or request.POST.get("login", "")
     return str(given).strip().lower()[:254]
+
+
+def person(request: HttpRequest) -> User:
+    """Return who is signed in; for pages that let nobody else in."""
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    return request.user
 
 
 def has_second_factor(request: HttpRequest) -> bool:

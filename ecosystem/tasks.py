@@ -5,7 +5,7 @@ from celery import shared_task
 from ecosystem.steps.deliver import deliver
 
 
-@shared_task(name="ecosystem.tasks.deliver_outbox", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="ecosystem.tasks.deliver_outbox", ignore_result=True)
 def deliver_outbox() -> None:
     """Send what the outbox holds, for at most 20 seconds."""
     deliver(seconds=20)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from ecosystem.models import Notice
-from ecosystem.sign_in import LANGUAGE_SECONDS
+from ecosystem.sign_in import LANGUAGE_SECONDS, person
 from ecosystem.steps import accounts, notify
 
 NOTICES_PER_PAGE = 30
@@ -50,7 +50,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
 @require_safe
 def notices(request: HttpRequest) -> HttpResponse:
     """List the reader's notices, newest first."""
-    rows = Notice.objects.filter(user_id=request.user.pk).order_by("-pk")
+    rows = Notice.objects.filter(user=person(request)).order_by("-pk")
     before = request.GET.get("before", "")
     if before.isdecimal():
         rows = rows.filter(pk__lt=int(before))
@@ -71,7 +71,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def read_notices(request: HttpRequest) -> HttpResponse:
     """Mark every notice of the reader as read."""
-    notify.mark_read(request.user.pk)
+    notify.mark_read(person(request).pk)
     return redirect("notices")
 
 
@@ -79,8 +79,8 @@ def read_notices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def open_notice(request: HttpRequest, notice_id: int) -> HttpResponse:
     """Mark one notice as read and go to the page it speaks of."""
-    notice = get_object_or_404(Notice, pk=notice_id, user_id=request.user.pk)
-    notify.mark_read(request.user.pk, notice_id=notice.pk)
+    notice = get_object_or_404(Notice, pk=notice_id, user=person(request))
+    notify.mark_read(person(request).pk, notice_id=notice.pk)
     return redirect(notice.url or "notices")
 
 
@@ -94,7 +94,7 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     return redirect(f"{page}?{query}" if query else page)
 
 
-class ActivateSecondFactor(ActivateTOTPView):
+class ActivateSecondFactor(ActivateTOTPView):  # type: ignore[misc]
     """Enrolment; the code just shown counts as this session's second factor."""
 
     def form_valid(self, form: Form) -> HttpResponse:
@@ -114,9 +114,9 @@ def locked_out(request: HttpRequest, response: HttpResponse | None, credentials:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that cannot be read."""
-    return render(None, "400.html", status=400)  # type: ignore[arg-type]
+    return render(None, "400.html", status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer when the portal failed; uses nothing that could fail again."""
-    return render(None, "500.html", status=500)  # type: ignore[arg-type]
+    return render(None, "500.html", status=500)

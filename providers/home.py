@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from ecosystem.sign_in import person
 from providers.current import SESSION_KEY, current_provider
 from providers.models import Provider
 
@@ -25,7 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def switch(request: HttpRequest, provider_id: int) -> HttpResponse:
     """Work for another of one's providers from now on."""
     provider = get_object_or_404(
-        Provider.objects.visible_to(request.user).filter(memberships__user=request.user), pk=provider_id
+        Provider.objects.visible_to(request.user).filter(memberships__user=person(request)), pk=provider_id
     )
     request.session[SESSION_KEY] = provider.pk
     return redirect("home")

@@ -64,19 +64,19 @@ def whole(value: int | None) -> str:
 @register.filter
 def points(value: numerals.Number | None, decimals: int = 1) -> str:
     """Write points, 0–100, half-up."""
-    return missing() if value in (None, "") else numerals.decimal_text(value, decimals)  # type: ignore[arg-type]
+    return missing() if value in (None, "") else numerals.decimal_text(value, decimals)
 
 
 @register.filter
 def percent(share: numerals.Number | None, decimals: int = 1) -> str:
     """Write a share (0.123) as 12.3%."""
-    return missing() if share in (None, "") else numerals.percent_text(share, decimals)  # type: ignore[arg-type]
+    return missing() if share in (None, "") else numerals.percent_text(share, decimals)
 
 
 @register.filter
 def signed(value: numerals.Number | None, decimals: int = 1) -> str:
     """Write a difference with its sign."""
-    return missing() if value in (None, "") else numerals.decimal_text(value, decimals, plus=True)  # type: ignore[arg-type]
+    return missing() if value in (None, "") else numerals.decimal_text(value, decimals, plus=True)
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -16,6 +17,9 @@ from ecosystem.roles import STAFF, Role
 from ecosystem.steps.accounts import open_account
 from tests import factories
 from tests.web.sign_in import sign_in
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +37,8 @@ def account(email: str = "lin@example.com", role: Role = Role.PROVIDER, **fields
     return open_account(email, role=role, actor=None, password=PASSWORD, **fields)
 
 
-def attempt(client: Client, email: str, password: str, **extra: str):  # type: ignore[no-untyped-def]
-    return client.post(reverse("account_login"), {"login": email, "password": password}, **extra)
+def attempt(client: Client, email: str, password: str) -> _MonkeyPatchedWSGIResponse:
+    return client.post(reverse("account_login"), {"login": email, "password": password})
 
 
 def signed_in(client: Client) -> bool:
@@ -97,11 +101,11 @@ def test_closed_and_machine_accounts_do_not_sign_in(client: Client) -> None:
 
 
 def test_an_applicant_opens_an_account_and_confirms_the_address(client: Client) -> None:
-    with_chinese = {"HTTP_ACCEPT_LANGUAGE": "zh-CN"}
+    with_chinese = {"Accept-Language": "zh-CN"}
     answer = client.post(
         reverse("account_signup"),
         {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD, "name": "王岚"},
-        **with_chinese,
+        headers=with_chinese,
     )
     assert answer["Location"] == reverse("account_email_verification_sent")
     user = User.objects.get(email="new@example.com")
@@ -111,9 +115,9 @@ def test_an_applicant_opens_an_account_and_confirms_the_address(client: Client) 
     assert mail.recipient == "new@example.com"
     code = mail.subject.rpartition(" ")[2]
     assert code in mail.body
-    client.post(reverse("account_email_verification_sent"), {"code": "WRONGX"}, **with_chinese)
+    client.post(reverse("account_email_verification_sent"), {"code": "WRONGX"}, headers=with_chinese)
     assert not signed_in(client)
-    client.post(reverse("account_email_verification_sent"), {"code": code}, **with_chinese)
+    client.post(reverse("account_email_verification_sent"), {"code": code}, headers=with_chinese)
     assert signed_in(client)
 
 
