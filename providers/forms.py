@@ -36,7 +36,17 @@ def _day(label: Any, **options: Any) -> forms.DateField:
 
 
 class _Section(forms.ModelForm):  # type: ignore[type-arg]
-    """A section checks its fields; what the whole application needs, the steps check."""
+    """A section asks for what a reviewer needs of it; what the whole application needs, the steps check."""
+
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    NEEDED_ON_THE_MAINLAND: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Require what cannot be left out."""
+        super().__init__(*args, **options)
+        mainland = self.NEEDED_ON_THE_MAINLAND if self.instance.country == "CN" else ()
+        for name in (*self.NEEDED, *mainland):
+            self.fields[name].required = True
 
     def validate_constraints(self) -> None:
         """Leave the table's constraints to the step, which refuses in words."""
@@ -44,6 +54,8 @@ class _Section(forms.ModelForm):  # type: ignore[type-arg]
 
 class CompanyForm(_Section):
     """Section 1 of an application: who the company is."""
+
+    NEEDED = ("goods_category", "legal_person")
 
     class Meta:
         model = Provider
@@ -72,6 +84,8 @@ class CompanyForm(_Section):
 class PlaceForm(_Section):
     """Section 2: where it works and what it offers."""
 
+    NEEDED_ON_THE_MAINLAND = ("province", "city")
+
     class Meta:
         model = Provider
         fields: ClassVar[list[str]] = ["province", "city", "belt", "introduction", "distribution_declared"]
@@ -83,6 +97,8 @@ class PlaceForm(_Section):
 
 class ContactForm(_Section):
     """Section 3: whom to talk to, and the settlement account, of which only a fingerprint is kept."""
+
+    NEEDED = ("contact_name", "contact_email", "contact_phone")
 
     settlement_account = forms.CharField(
         label=gettext_lazy("Settlement account number"),

@@ -157,7 +157,7 @@ def submit(provider_id: int, *, actor: User) -> Provider:
         User.objects.filter(role=Role.REVIEW, is_active=True),
         "application_waiting",
         params={"provider": provider.name},
-        url=f"/admin/providers/provider/{provider.pk}/change/",
+        url=reverse("admin:providers_provider_change", args=[provider.pk]),
     )
     return provider
 
