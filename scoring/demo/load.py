@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecosystem import ledger
+from ecosystem.accounts import create_demo_accounts
 from providers.measures import CATALOGUE
-from scoring.demo import deliver, governance, registers
+from providers.models import Batch
+from scoring.demo import deliver, dirt, governance, history, registers
+from scoring.demo.applicants import apply_all
+from scoring.demo.clock import at
+from scoring.demo.grants import grant_all
 from scoring.demo.population import AS_OF
 from scoring.demo.world import World, build
+from scoring.steps.benchmarks import freeze_granted
+from scoring.steps.nightly import freeze_closed_months
+from scoring.steps.plans import ensure_plans, import_baselines
+from scoring.tasks import register_work
+
+BASELINES = Path(__file__).with_name("baselines.yaml")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scoring.demo.sizes import Size
-
-# (what is being done, how much of it, of how much)
-Report = "Callable[[str, int, int], None]"
 
 
 def register_all(world: World) -> None:
@@ -39,23 +49,57 @@ def register_all(world: World) -> None:
         _taken(deliver.send(feed, content, key=key, received=began))
 
 
-def _taken(batch: object) -> None:
-    from providers.models import Batch
+def facts(world: World, report: Callable[[str, int, int], None]) -> None:
+    """Deliver every fact feed, month by month and the last days one by one."""
+    every = deliver.parts(world)
+    for number, part in enumerate(every):
+        report("facts", number, len(every))
+        batch = dirt.deliver(world, part)
+        if batch is not None:
+            _taken(batch)
 
-    assert isinstance(batch, Batch)
+
+def compute(world: World, report: Callable[[str, int, int], None]) -> None:
+    """Freeze benchmarks and roll everything up; granted traffic needs a first pass for its own benchmark."""
+    register_work()
+    report("roll up", 0, 2)
+    freeze_closed_months(AS_OF)
+    _drain("roll_up")
+    report("roll up", 1, 2)
+    for as_of in history.run_days(world.size):
+        freeze_granted(as_of)
+    _drain("roll_up")
+
+
+def _drain(kind: str) -> None:
+    while ledger.drain(kind, seconds=60):
+        pass
+
+
+def _taken(batch: Batch) -> None:
     if batch.status != Batch.Status.APPLIED:
-        first = batch.row_errors.order_by("row").first()
+        first = batch.row_errors.order_by("row").values("row", "column", "found", "reason").first()
         raise RuntimeError(f"The demo's batch {batch} was refused: {first}")
 
 
 def load(size: Size, *, report: Callable[[str, int, int], None]) -> World:
-    """Build and load a demo of one size into an empty portal."""
+    """Build and load a demo of one size into an empty portal; everything is computed when it returns."""
+    users = create_demo_accounts()
     world = build(size, progress=lambda done, total: report("build", done, total))
+    with at(world.size.first_day, 8):
+        ensure_plans()
+        import_baselines(BASELINES.read_text(encoding="utf-8"), actor=None)
+    old, new = history.rubrics(users["rating"])
+    report("registers", 0, 1)
     register_all(world)
-    every = deliver.parts(world)
-    for number, part in enumerate(every):
-        report("facts", number, len(every))
-        batch = deliver.deliver(world, part)
-        if batch is not None:
-            _taken(batch)
+    dirt.before_facts(world, users)
+    apply_all(size, users["review"], len(world.providers), report)
+    facts(world, report)
+    grant_all(world, users["incentives"], users["finance"], report)
+    dirt.after_facts(world, users)
+    history.documents(world, users["review"])
+    history.members(world)
+    compute(world, report)
+    history.official_runs(world, users["rating"], old, new, report)
+    history.current(world, users)
     return world

@@ -62,7 +62,12 @@ def plan(world: World) -> None:
     """Fill the world's grants and add the feed that says how granted traffic was used."""
     size = world.size
     rng = generator(8, len(size.name))
-    working = [one for one in world.providers if one.left is None and one.index in world.sold and one.story != "few"]
+    # Grants reach back a year, and only whoever was there already could be given one.
+    working = [
+        one
+        for one in world.providers
+        if one.left is None and one.index in world.sold and one.joined < min(PLAN_STARTS, size.first_day)
+    ]
     worth = np.array([max(one.settled_year_fen, 1) ** 0.35 * np.exp(0.3 * one.ability) for one in working])
     first = max((PLAN_STARTS - size.first_day).days, 0)
     _traffic(world, rng, [one.index for one in working], worth, first)

@@ -219,8 +219,8 @@ def _streamers(
     leaving = 0.045 / 30
     floor = max(begin, 0)
     for number in range(signed):
-        start = begin + int(rng.integers(0, 15)) if begin > -60 else int(max(begin, -400) + rng.integers(0, 60))
-        gone = floor + int(rng.exponential(1 / leaving)) if number else end
+        start = begin + int(rng.integers(0, 2)) if begin > -60 else int(max(begin, min(-400, end - 120)) + rng.integers(0, 60))
+        gone = max(floor, start) + 5 + int(rng.exponential(1 / leaving)) if number else end
         rooms.append(
             _room(
                 provider,
