@@ -28,7 +28,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ GOLDEN = Path(__file__).parent.parent / "core" / "data" / "golden_example.json"
 
 
 @pytest.fixture(autouse=True)
-def _today(settings: SettingsWrapper) -> None:
+def _today(settings: Settings) -> None:
     settings.BUSINESS_TODAY = rows.AS_OF
 
 

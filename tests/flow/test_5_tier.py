@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ecosystem.models import AuditEntry, Notice
 from ecosystem.roles import Role
-from providers.models import Provider
+from providers.models import Merchant, Provider
 from scoring import current
 from scoring.models import BudgetPool, Plan, PlanTarget, Progress, Standing
 from scoring.steps import fund
@@ -21,7 +21,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ DAILY = 7_000  # settled fen per order of ``rows.trading``
 
 
 @pytest.fixture(autouse=True)
-def _today(settings: SettingsWrapper) -> None:
+def _today(settings: Settings) -> None:
     settings.BUSINESS_TODAY = rows.AS_OF
 
 
@@ -143,7 +143,7 @@ def test_reaching_a_band_is_told_with_its_value() -> None:
     rows.deliver(
         "sales",
         "day,merchant,gmv_settled",
-        [f"{rows.AS_OF - timedelta(days=1)},{provider.bindings.get().merchant.code},{YI}"],
+        [f"{rows.AS_OF - timedelta(days=1)},{Merchant.objects.get(bindings__provider=provider).code},{YI}"],
     )
     rows.drain("roll_up")
     tier_plans(rows.AS_OF, notify_members=True)

@@ -21,7 +21,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -29,11 +29,11 @@ SINCE = rows.AS_OF - timedelta(days=60)
 
 
 @pytest.fixture(autouse=True)
-def _today(settings: SettingsWrapper) -> None:
+def _today(settings: Settings) -> None:
     settings.BUSINESS_TODAY = rows.AS_OF
 
 
-def test_from_a_pool_to_a_grant_and_back_into_the_figures(settings: SettingsWrapper) -> None:
+def test_from_a_pool_to_a_grant_and_back_into_the_figures(settings: Settings) -> None:
     rows.rubric()
     ensure_plans()
     provider = factories.provider(approved_on=SINCE)

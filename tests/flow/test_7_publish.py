@@ -28,7 +28,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from ecosystem.models import User
 
@@ -38,7 +38,7 @@ SINCE = rows.AS_OF - timedelta(days=120)
 
 
 @pytest.fixture(autouse=True)
-def _today(settings: SettingsWrapper) -> None:
+def _today(settings: Settings) -> None:
     settings.BUSINESS_TODAY = rows.AS_OF
 
 

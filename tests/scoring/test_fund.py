@@ -22,7 +22,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.server
 
@@ -142,7 +142,7 @@ def test_money_is_paid_in_parts_and_what_is_clawed_back_returns_to_the_pool() ->
 
 
 @pytest.mark.django_db
-def test_impressions_lapse_after_their_last_day_and_stay_counted(settings: SettingsWrapper) -> None:
+def test_impressions_lapse_after_their_last_day_and_stay_counted(settings: Settings) -> None:
     settings.BUSINESS_TODAY = date(2022, 6, 1)
     pool = rows.pool(10_000, unit="impressions")
     finance = rows.staff(Role.FINANCE)

@@ -15,7 +15,7 @@ from tests import factories
 from tests.scoring import rows
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.django_db]
 
@@ -23,7 +23,7 @@ SINCE = rows.AS_OF - timedelta(days=95)
 
 
 @pytest.fixture(autouse=True)
-def _today(settings: SettingsWrapper) -> None:
+def _today(settings: Settings) -> None:
     settings.BUSINESS_TODAY = rows.AS_OF
 
 
