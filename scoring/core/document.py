@@ -31,6 +31,7 @@ def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
                 (Fault(None, "", f"a rubric may have {LARGEST_FILE} characters, this one has {len(source)}"),)
             )
         text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
+        # Not the C loader: it is faster, and crashes the process on input that is nested deep enough.
         found = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         raise RubricError((Fault(None, "", f"the file is not UTF-8 (byte {error.start + 1})"),)) from None

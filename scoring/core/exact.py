@@ -1,7 +1,7 @@
 """Rationals as vectors; only logarithms, roots and geometric means are rounded, to 34 significant digits."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
@@ -108,23 +108,24 @@ class Exact:
 
     def floats(self) -> Doubles:
         """The nearest binary floats."""
-        pairs = zip(self.numerator.flat, self.denominator.flat, strict=True)
-        return np.fromiter((_float(over, under) for over, under in pairs), dtype=np.float64, count=self.numerator.size)
+        return np.array([_float(over, under) for over, under in self._pairs()], dtype=np.float64)
 
     def fractions(self) -> list[Fraction]:
         """The numbers as a list of fractions."""
-        return [Fraction(over, under) for over, under in zip(self.numerator.flat, self.denominator.flat, strict=True)]
+        return [Fraction(over, under) for over, under in self._pairs()]
 
     def texts(self) -> list[str]:
         """The numbers with 34 significant digits, plain notation."""
         divide = _PUBLIC.divide
-        pairs = zip(self.numerator.flat, self.denominator.flat, strict=True)
-        return [_plain(divide(Decimal(over), Decimal(under))) for over, under in pairs]
+        return [_plain(divide(Decimal(over), Decimal(under))) for over, under in self._pairs()]
 
     def _each(self, function: Callable[[Decimal], Decimal]) -> "Exact":
         """Apply a function of positive numbers and round its results to 34 significant digits."""
-        pairs = zip(self.numerator.flat, self.denominator.flat, strict=True)
-        return _rationals([_PUBLIC.plus(function(_quotient(over, under))) for over, under in pairs])
+        return _rationals([_PUBLIC.plus(function(_quotient(over, under))) for over, under in self._pairs()])
+
+    def _pairs(self) -> Iterator[tuple[int, int]]:
+        """List numerators with their denominators; either may be one for all."""
+        return zip(*(array.flat for array in np.broadcast_arrays(self.numerator, self.denominator)), strict=True)
 
 
 def _quotient(over: int, under: int) -> Decimal:

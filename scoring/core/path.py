@@ -1,6 +1,6 @@
 """The smallest changes of indicators that reach the next grade, or that lose the present one, found by re-scoring."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.core.calculate import gather, numbers
+from scoring.core.calculate import ZERO, gather, numbers
 from scoring.core.evaluate import evaluate
 from scoring.core.exact import ExactField
-from scoring.core.formula import Operand, readings
+from scoring.core.formula import Operand, Reading, readings
 from scoring.core.inputs import Column, Inputs, State
 from scoring.core.numbers import Bools
 from scoring.core.points import Anchors, Steps, ZScore
@@ -230,17 +230,27 @@ def _end(rubric: Rubric, leaf: Leaf, better: bool) -> Fraction | None:
 
 
 def _slope(leaf: Leaf, alone: Inputs) -> tuple[Operand | None, Fraction]:
-    """Find the fact that moves an indicator, the first in its formula, and what one unit of it does to the value."""
+    """Find the fact that moves an indicator evenly, and what one unit of it does to the value.
+
+    more = Column.of([int(column.numerator[0]) + units * divisor], column.state, [divisor])
+    """
     if Operand(leaf.code, "given") in alone.columns:
         return None, FINEST
     operands = leaf.value.operands(leaf.window)
     columns = gather(operands, alone)
-    now = numbers(leaf.value, columns, ExactField(1)).number.fractions()[0]
     for reading in dict.fromkeys(readings(leaf.value.tree)):
-        column = columns[reading]
-        divisor = 1 if column.divisor is None else int(column.divisor[0])
-        moved = Column.of([int(column.numerator[0]) + divisor], column.state, None if divisor == 1 else [divisor])
-        after = numbers(leaf.value, {**columns, reading: moved}, ExactField(1))
-        if bool(after.known[0]) and after.number.fractions()[0] != now:
-            return operands[reading], after.number.fractions()[0] - now
-    return None, Fraction(0)
+        values = [_moved(leaf, columns, reading, units) for units in range(3)]
+        if None not in values:
+            now, next_, after = (value or ZERO for value in values)
+            if after - next_ == next_ - now != 0:
+                return operands[reading], next_ - now
+    return None, FINEST
+
+
+def _moved(leaf: Leaf, columns: Mapping[Reading, Column], reading: Reading, units: int) -> Fraction | None:
+    """The value of an indicator with so many units more of one fact; None where it has none."""
+    column = columns[reading]
+    divisor = 1 if column.divisor is None else int(column.divisor[0])
+    more = Column.of([int(column.numerator[0]) + units * divisor], column.state, None if divisor == 1 else [divisor])
+    cells = numbers(leaf.value, {**columns, reading: more}, ExactField(1))
+    return cells.number.fractions()[0] if bool(cells.known[0]) else None

@@ -129,7 +129,7 @@ class _Reader(Scales):
         if not children:
             self._fault(entries["children"], code, "a node needs at least one child")
         else:
-            self._check_weights(entries["children"], code, [child.weight for child in children])
+            self._check_weights(entries.get("code"), code, [child.weight for child in children])
         return Node(
             code,
             weight,
@@ -261,7 +261,7 @@ class _Reader(Scales):
                 cohorts[code, name] = cohort
         return cohorts
 
-    def _check_weights(self, node: yaml.Node, where: str, weights: Sequence[int]) -> None:
+    def _check_weights(self, node: yaml.Node | None, where: str, weights: Sequence[int]) -> None:
         total = sum(weights)
         if total <= 0:
             self._fault(node, where, "the weights add up to 0")
