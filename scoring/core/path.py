@@ -232,7 +232,7 @@ def _end(rubric: Rubric, leaf: Leaf, better: bool) -> Fraction | None:
 def _slope(leaf: Leaf, alone: Inputs) -> tuple[Operand | None, Fraction]:
     """Find the fact that moves an indicator evenly, and what one unit of it does to the value.
 
-    more = Column.of([int(column.numerator[0]) + units * divisor], column.state, [divisor])
+    It is the first in the formula that the value is linear in: a quotient's numerator, never its denominator.
     """
     if Operand(leaf.code, "given") in alone.columns:
         return None, FINEST

@@ -1,8 +1,8 @@
 """Published composite indices, reproduced from their published inputs.
 
 - Human Development Index: UNDP, Human Development Report 2023/24, statistical annex, table 1 (values for 2022), and
-  technical note 1 (goalposts: life expectancy 20–85 years, expected schooling 0–18, mean schooling 0–15, income per head
-  100–75,000 dollars, logarithmic; geometric mean; very high from 0.800, high 0.700, medium 0.550).
+  technical note 1 (goalposts: life expectancy 20–85 years, expected schooling 0–18, mean schooling 0–15, income per
+  head 100–75,000 dollars, logarithmic; geometric mean; very high from 0.800, high 0.700, medium 0.550).
 - A partner programme with points per unit, caps, prerequisites and "every metric above zero"; the shape is that of
   Microsoft's partner capability score (Partner Center, "Solutions Partner designations": 70 of 100 points and more than
   zero in every category).
@@ -161,7 +161,7 @@ def test_a_mean_of_at_least_three_sources() -> None:
 
 
 def test_missing_children_of_a_deep_index_are_reweighted_level_by_level() -> None:
-    """Four levels, as in the Environmental Performance Index (Yale and Columbia): what is absent gives its weight away."""
+    """Four levels, as in the Environmental Performance Index (Yale, Columbia): what is absent gives its weight away."""
     issue = {"code": "ISSUE", "weight": 60, "children": [leaf("I1", 30), leaf("I2", 70)]}
     policy = {"code": "POLICY", "weight": 40, "children": [issue, leaf("I3", 40)]}
     rules = rubric(policy, leaf("I4", 60), published_decimals=1)
