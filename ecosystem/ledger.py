@@ -145,10 +145,9 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
             " SELECT scope.id, scope.attempts FROM ecosystem_workscope scope JOIN waiting USING (scope)"
             " WHERE scope.kind = %s AND scope.state <> 'parked' AND scope.not_before <= clock_timestamp()"
             " AND (waiting.since <= clock_timestamp() - make_interval(secs => %s)"
-            " OR NOT EXISTS (SELECT FROM ecosystem_workscope earlier"
-            "   WHERE earlier.kind = %s AND earlier.state <> 'parked' AND earlier.not_before <= clock_timestamp()"
-            "   AND EXISTS (SELECT FROM ecosystem_workmark mark"
-            "     WHERE mark.kind = earlier.kind AND mark.scope = earlier.scope)))"
+            " OR NOT EXISTS (SELECT FROM ecosystem_workmark mark LEFT JOIN ecosystem_workscope earlier"
+            " ON earlier.kind = mark.kind AND earlier.scope = mark.scope"
+            " WHERE mark.kind = %s AND coalesce(earlier.state, 'ok') = 'ok'))"
             " ORDER BY waiting.rebuild, scope.attempts, waiting.first LIMIT %s"
             " FOR NO KEY UPDATE OF scope SKIP LOCKED",
             [kind, kind, entry.debounce.total_seconds(), entry.after, pace.size],
