@@ -1,7 +1,6 @@
 """Start the whole portal on this machine and keep it up."""
 
 import contextlib
-import importlib.util
 import os
 import signal
 import socket
@@ -16,12 +15,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from kombu.exceptions import OperationalError
 
 from ecosystem import health
+from ecosystem.accounts import demo_accounts
 from ecosystem.local.places import Places
 from ecosystem.local.stack import alive
 from ecosystem.local.supervisor import AlreadyUp, Supervisor
@@ -79,14 +79,12 @@ class Command(BaseCommand):
             self.stdout.write("Loading the demo ecosystem (first start only)")
             self.stdout.flush()
             unfinished.touch()
-            if "demo" in get_commands():
-                call_command("demo", size="small", stdout=self.stdout, stderr=self.stderr)
+            call_command("demo", size="small", stdout=self.stdout, stderr=self.stderr)
             unfinished.unlink()
         _start_worker(supervisor, places)
         self.stdout.write("Computing scores, tiers and standings")
         self.stdout.flush()
-        if "recalculate" in get_commands():
-            call_command("recalculate", stdout=self.stdout, stderr=self.stderr)
+        call_command("recalculate", stdout=self.stdout, stderr=self.stderr)
         connections.close_all()
         with self._shown("Waiting for web and workers"):
             _wait_until_healthy(supervisor)
@@ -107,10 +105,8 @@ class Command(BaseCommand):
             time.sleep(0.5)
 
     def _show_accounts(self) -> None:
-        if not settings.DEMO or importlib.util.find_spec("ecosystem.accounts") is None:
+        if not settings.DEMO:
             return
-        from ecosystem.accounts import demo_accounts
-
         self.stdout.write("demo accounts:")
         for role, email, password in demo_accounts():
             self.stdout.write(f"  {role:<18} {email:<34} {password}")
