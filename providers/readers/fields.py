@@ -127,11 +127,13 @@ class Codes:
         packed = b"".join(code.ljust(self.width * 8, b"\0") for code in encoded)
         known = np.frombuffer(packed, dtype=np.uint64).reshape(len(encoded), self.width)
         ids = np.fromiter(ids_by_code.values(), dtype=np.int64, count=len(encoded))
+        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         self._seed = 0
         while True:
             hashes = self._hash(known)
             order = np.argsort(hashes)
-            self._hashes, self._known, self._ids = hashes[order], known[order], ids[order]
+            self._hashes, self._known = hashes[order], known[order]
+            self._ids, self._lengths = ids[order], lengths[order]
             if not (self._hashes[1:] == self._hashes[:-1]).any():
                 break
             self._seed += 1
@@ -151,5 +153,5 @@ class Codes:
         hashes = self._hash(found)
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         same = (self._known[at] == found).all(axis=1)
-        same &= block.ends[:, column] - block.starts[:, column] < self.width * 8
+        same &= self._lengths[at] == block.ends[:, column] - block.starts[:, column]
         return np.where(same, self._ids[at], -1)

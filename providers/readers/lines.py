@@ -61,7 +61,9 @@ class Source:
         if head[:2] == b"PK":
             raise UnreadableFile(_("This is a ZIP or Excel file. Save the sheet as CSV (UTF-8)."))
         joined = io.BufferedReader(_Joined(head, content), BLOCK)
-        self._stream: io.BufferedIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=joined) if head[:2] == b"\x1f\x8b" else joined
+        self._stream: io.BufferedIOBase | gzip.GzipFile = (
+            gzip.GzipFile(fileobj=joined) if head[:2] == b"\x1f\x8b" else joined
+        )
         self._digest = hashlib.sha256()
         self._size = 0
 
@@ -131,7 +133,10 @@ class Lines:
         if '"' in text and text.count('"') % 2:
             raise UnreadableFile(_("The header has an open quote."), row=1, found=text)
         self._rest = rest
-        names = next(csv.reader([text.rstrip("\r")]), [])
+        try:
+            names = next(csv.reader([text.rstrip("\r")]), [])
+        except csv.Error as error:
+            raise UnreadableFile(_("The row is not CSV: %(why)s.") % {"why": error}, row=1, found=text) from error
         if not any(names):
             raise UnreadableFile(_("The file is empty. Its first line must name the columns."), row=1)
         if len(names) == 1 and any(mark in text for mark in ";\t|"):
