@@ -64,10 +64,8 @@ def parts(world: World) -> list[Part]:
     """Return every batch in the order of delivery: by last day, then by feed."""
     size = world.size
     found = []
-    starts = [0]
-    for day in range(1, size.days):
-        if (size.first_day + timedelta(days=day)).day == 1:
-            starts.append(day)
+    months = [day for day in range(1, size.days) if (size.first_day + timedelta(days=day)).day == 1]
+    starts = [0, *months[:: size.months_a_batch]]
     daily = size.days - size.daily_batches
     edges = [*starts, daily] if daily not in starts else starts
     for table, feed in world.feeds.items():

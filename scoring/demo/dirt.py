@@ -3,7 +3,7 @@
 ========================================================  =======================================================
 What                                                      Where to look
 ========================================================  =======================================================
-A T+1 partition that came late, twice a month             Batch list: ``sales-…-late``, received three days later
+T+1 partitions that came late, twice a month since April  Batch list: ``sales-…-late``, received three days later
 A restated refund partition                               Batch list: ``refunds-…-v2``; history of the refunds feed
 A batch delivered twice under one key                     Batch list: ``live`` of the last day, once
 One day of sales in 万元                                   Batch list: ``sales-…-wan`` refused, with its row errors
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from scoring.demo.world import World
 
 LATE_DAYS_OF_MONTH = (9, 23)
+LATE_SINCE = date(2022, 4, 1)
 RESTATED = date(2022, 4, 18)
 IN_WAN = date(2022, 5, 19)
 NEGATIVE = date(2022, 6, 21)
@@ -92,7 +93,7 @@ def deliver(world: World, part: Part) -> Batch | None:
     start = world.size.first_day
     inside = [start + timedelta(days=day) for day in range(part.first, part.last)]
     if part.table == "sales" and not part.daily:
-        late = [day for day in inside if day.day in LATE_DAYS_OF_MONTH]
+        late = [day for day in inside if day.day in LATE_DAYS_OF_MONTH and day >= LATE_SINCE]
         if IN_WAN in inside:
             _in_wan(world)
         batch = delivery.deliver(world, part, without=_numbers(world, late))

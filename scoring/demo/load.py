@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecosystem import ledger
+from ecosystem import ledger, waker
 from ecosystem.accounts import create_demo_accounts
 from providers.measures import CATALOGUE
 from providers.models import Batch
@@ -84,6 +84,11 @@ def _taken(batch: Batch) -> None:
 
 def load(size: Size, *, report: Callable[[str, int, int], None]) -> World:
     """Build and load a demo of one size into an empty portal; everything is computed when it returns."""
+    with waker.silence():
+        return _load(size, report)
+
+
+def _load(size: Size, report: Callable[[str, int, int], None]) -> World:
     users = create_demo_accounts()
     world = build(size, progress=lambda done, total: report("build", done, total))
     with at(world.size.first_day, 8):

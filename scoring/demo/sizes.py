@@ -29,6 +29,7 @@ class Size:
     traffic_grants: int
     official_runs: int
     daily_batches: int
+    months_a_batch: int
     awarded_bases: int
     reviewed_bases: int
     suspended_bases: int
@@ -58,10 +59,11 @@ SIZES = {
         rejected=14,
         silent=3,
         violations=91,
-        cash_grants=20,
-        traffic_grants=84,
+        cash_grants=12,
+        traffic_grants=56,
         official_runs=6,
-        daily_batches=3,
+        daily_batches=2,
+        months_a_batch=3,
         awarded_bases=6,
         reviewed_bases=2,
         suspended_bases=1,
@@ -83,6 +85,7 @@ SIZES = {
         traffic_grants=900,
         official_runs=12,
         daily_batches=7,
+        months_a_batch=1,
         awarded_bases=72,
         reviewed_bases=18,
         suspended_bases=6,
