@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from importlib import import_module
+from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.auth.models import Group
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from ecosystem.admin_base import NothingToAsk, StaffAdmin, Step, StepForm
@@ -22,13 +26,15 @@ class AccountForm(StepForm):
 
     email = forms.EmailField(label=_("email"))
     name = forms.CharField(label=_("name"), max_length=80, required=False)
-    role = forms.ChoiceField(label=_("role"), choices=[choice for choice in Role.choices if choice[0] != Role.PROVIDER])
+    role = forms.TypedChoiceField(
+        label=_("role"), choices=[choice for choice in Role.choices if choice[0] != Role.PROVIDER], coerce=Role
+    )
 
 
 class ChangeForm(StepForm):
     """Another role, or the end of the account."""
 
-    role = forms.ChoiceField(label=_("role"), choices=Role.choices)
+    role = forms.TypedChoiceField(label=_("role"), choices=Role.choices, coerce=Role)
     is_active = forms.BooleanField(label=_("active"), required=False, initial=True)
 
 
@@ -111,7 +117,7 @@ class WorkScopeAdmin(StaffAdmin):
         ),
     )
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, object] | None = None):  # type: ignore[no-untyped-def]
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the backlog above the scopes."""
         return super().changelist_view(request, {"portal_above": "admin/work.html", "backlog": backlog()})
 
@@ -148,3 +154,10 @@ class NoticeAdmin(StaffAdmin):
     list_filter = ("kind",)
     search_fields = ("user__email",)
     ordering = ("-created_at", "-id")
+
+
+# The libraries bring tables of their own. They hold addresses and the secrets of second factors: for no list.
+for library in ("django.contrib.auth.admin", "allauth.account.admin", "allauth.mfa.admin"):
+    import_module(library)
+for table in (Group, EmailAddress, Authenticator):
+    admin.site.unregister(table)

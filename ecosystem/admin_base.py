@@ -14,7 +14,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
@@ -45,6 +45,10 @@ WIDGETS: tuple[tuple[type[forms.Field], Callable[[], forms.Widget]], ...] = (
 )
 
 
+# Django's own pages for what only steps do, and for a history that the audit trail tells.
+NO_PAGES = ("_add", "_delete", "_history")
+
+
 class StepForm(forms.Form):
     """What a step asks of the person, dressed like the rest of the admin."""
 
@@ -52,6 +56,7 @@ class StepForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget = self._dressed(field)
+            field.widget.is_required = field.required
 
     @staticmethod
     def _dressed(field: forms.Field) -> Any:
@@ -150,10 +155,13 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
                 "<int:object_id>/step/<slug:name>/", self.admin_site.admin_view(self.row_step_view), name=f"{kind}_step"
             ),
         ]
-        return [*own, *super().get_urls()]
+        given: list[URLPattern] = super().get_urls()
+        return [*own, *(page for page in given if not str(page.name).endswith(NO_PAGES))]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Offer the list's steps above it."""
+        """Offer the list's steps above it; there is nothing to send to a list."""
+        if request.method == "POST":
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         steps = [
             {"label": step.label, "url": self._list_url(step)}
             for step in self.list_steps
@@ -242,6 +250,8 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
     @action(description=gettext_lazy("Export as CSV"), url_path="export.csv", icon="download")  # type: ignore[untyped-decorator]
     def export_csv(self, request: HttpRequest) -> HttpResponseBase:
         """Stream the table as it is searched and filtered (the address carries the list's query)."""
+        if request.method == "POST":
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         if not self.has_view_permission(request):
             raise PermissionDenied
         columns = [name for name in self.get_list_display(request) if name != "action_checkbox"]

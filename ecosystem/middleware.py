@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware import csp
 from django.middleware.locale import LocaleMiddleware
@@ -18,6 +18,22 @@ from django.utils.translation import gettext as _
 
 from ecosystem.errors import DomainError
 from ecosystem.sign_in import has_second_factor
+
+
+class MethodMiddleware:
+    """Browsers read and send forms; every other method belongs to the REST interface."""
+
+    PAGES = ("GET", "HEAD", "POST", "OPTIONS")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        """Keep what comes next."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Refuse what no page answers before anything looks at it."""
+        if request.method in self.PAGES or request.path.startswith("/api/"):
+            return self.get_response(request)
+        return HttpResponseNotAllowed(self.PAGES)
 
 
 class ContentSecurityPolicyMiddleware(csp.ContentSecurityPolicyMiddleware):

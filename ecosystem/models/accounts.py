@@ -72,6 +72,11 @@ class User(AbstractBaseUser):
         return self.role in STAFF
 
     @property
+    def is_scoped(self) -> bool:
+        """Tell whether this member of staff sees some provinces or goods categories only."""
+        return self.role == Role.CATEGORY_REGION and bool(self.scope_provinces or self.scope_categories)
+
+    @property
     def is_superuser(self) -> bool:
         """Say no: nobody is above the table of roles."""
         return False

@@ -12,8 +12,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ecosystem.roles import STAFF, Role
 from providers.choices import BindingRole
+from providers.models.provider import Provider
 
 if TYPE_CHECKING:
     from datetime import date
@@ -27,12 +27,8 @@ class BindingQuerySet(models.QuerySet["Binding"]):
     """The reading language of bindings."""
 
     def visible_to(self, user: User | AnonymousUser) -> BindingQuerySet:
-        """Keep what this user may see: staff and machines all, members their provider's."""
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
-        if user.role in STAFF or user.role == Role.MACHINE:
-            return self
-        return self.filter(provider__in=user.memberships.values("provider"))
+        """Keep the bindings of providers this user may see."""
+        return self.filter(provider__in=Provider.objects.visible_to(user))
 
     def confirmed(self) -> BindingQuerySet:
         """Keep the bindings that carry facts."""

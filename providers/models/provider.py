@@ -13,6 +13,7 @@ from ecosystem.errors import WrongStatus
 from ecosystem.roles import STAFF, Role
 from providers import credit_code
 from providers.choices import GoodsCategory, ProviderCategory, Province
+from providers.models.members import MemberRole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +38,7 @@ class ProviderQuerySet(models.QuerySet["Provider"]):
         """Keep what this user may see: staff all or their scope, machines all, members their own."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.role == Role.CATEGORY_REGION and (user.scope_provinces or user.scope_categories):
+        if user.is_scoped:
             inside = Q()
             if user.scope_provinces:
                 inside &= Q(province__in=user.scope_provinces)
@@ -47,6 +48,14 @@ class ProviderQuerySet(models.QuerySet["Provider"]):
         if user.role in STAFF or user.role == Role.MACHINE:
             return self
         return self.filter(pk__in=user.memberships.values("provider"))
+
+    def readable_by(self, user: User | AnonymousUser) -> ProviderQuerySet:
+        """Keep those whose numbers this user may read: as ``visible_to``, but of members owners and analysts only."""
+        visible = self.visible_to(user)
+        if user.is_authenticated and user.role == Role.PROVIDER:
+            readers = user.memberships.filter(role__in=[MemberRole.OWNER, MemberRole.ANALYST])
+            return visible.filter(pk__in=readers.values("provider"))
+        return visible
 
     def active(self) -> ProviderQuerySet:
         """Keep the providers that work now: approved, or suspended but still bound."""

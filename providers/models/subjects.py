@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem.roles import STAFF, Role
 from providers.choices import GoodsCategory, Province
+from providers.models.provider import Provider
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -22,14 +23,15 @@ class SubjectQuerySet[M: models.Model](models.QuerySet[M]):
     """The reading language of merchants and streamers."""
 
     def visible_to(self, user: User | AnonymousUser) -> SubjectQuerySet[M]:
-        """Keep what this user may see: staff and machines all, members those ever bound to their provider."""
+        """Keep what this user may see: staff all, members and staff with a scope whom their providers ever served."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.role in STAFF or user.role == Role.MACHINE:
+        if (user.role in STAFF or user.role == Role.MACHINE) and not user.is_scoped:
             return self
-        return self.filter(
-            bindings__provider__in=user.memberships.values("provider"), bindings__status="confirmed"
-        ).distinct()
+        served = self.filter(
+            bindings__provider__in=Provider.objects.visible_to(user), bindings__status="confirmed"
+        ).values("pk")
+        return self.filter(pk__in=served)
 
 
 class Merchant(models.Model):

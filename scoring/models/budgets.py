@@ -89,7 +89,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             return self
         if user.is_staff:
             return self.none()
-        return self.filter(provider__in=Provider.objects.visible_to(user)).exclude(
+        return self.filter(provider__in=Provider.objects.readable_by(user)).exclude(
             status__in=[Grant.Status.PROPOSED, Grant.Status.REFUSED]
         )
 

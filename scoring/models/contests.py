@@ -22,8 +22,8 @@ class ContestQuerySet(models.QuerySet["Contest"]):
     """The reading language of contests."""
 
     def visible_to(self, user: User | AnonymousUser) -> ContestQuerySet:
-        """Keep the contests of providers this user may see."""
-        return self.filter(provider__in=Provider.objects.visible_to(user))
+        """Keep the contests of providers whose numbers this user may read."""
+        return self.filter(provider__in=Provider.objects.readable_by(user))
 
     def waiting(self) -> ContestQuerySet:
         """Keep those nobody has answered, longest waiting first."""

@@ -101,8 +101,8 @@ class StandingQuerySet(models.QuerySet["Standing"]):
     """The reading language of standings."""
 
     def visible_to(self, user: User | AnonymousUser) -> StandingQuerySet:
-        """Keep the standings of providers this user may see."""
-        return self.filter(provider__in=Provider.objects.visible_to(user))
+        """Keep the standings of providers whose numbers this user may read."""
+        return self.filter(provider__in=Provider.objects.readable_by(user))
 
     def of(self, plan: Plan, as_of: date) -> StandingQuerySet:
         """Keep one plan's standings as of a day."""

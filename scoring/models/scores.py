@@ -29,8 +29,8 @@ class ScoreQuerySet(models.QuerySet["Score"]):
         return self.filter(run=run)
 
     def visible_to(self, user: User | AnonymousUser) -> ScoreQuerySet:
-        """Keep the scores of providers this user may see; before publication official ones are for staff only."""
-        visible = self.filter(provider__in=Provider.objects.visible_to(user))
+        """Keep the scores this user may read; before publication official ones are for staff only."""
+        visible = self.filter(provider__in=Provider.objects.readable_by(user))
         if user.is_authenticated and user.is_staff:
             return visible
         return visible.exclude(
