@@ -76,7 +76,7 @@ def write(batch: Batch, rows: FactRows, delivered: set[date]) -> Difference:
     difference = Difference()
     if not met.all():
         new = rows if not met.any() else rows.only(~met)
-        _copy(table._meta.db_table, batch, new, key_columns(table))
+        copy_rows(table._meta.db_table, batch, new, key_columns(table))
         _add_new(difference, new, flows(table, list(rows.measures)))
     if met.any():
         _stage(table, batch, rows if met.all() else rows.only(met))
@@ -115,7 +115,7 @@ def _record(rows: FactRows, batch: Batch, part: slice) -> bytes:
     return record.view(np.uint8).reshape(count, record.itemsize)[kept].tobytes()
 
 
-def _copy(target: str, batch: Batch, rows: FactRows, key: list[str]) -> None:
+def copy_rows(target: str, batch: Batch, rows: FactRows, key: list[str]) -> None:
     """COPY the rows into a table."""
     statement = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)").format(
         table=sql.Identifier(target), columns=names(["batch_id", *key, *rows.measures])
@@ -145,7 +145,7 @@ def _stage(table: type[FactTable], batch: Batch, rows: FactRows) -> None:
                 columns=names(["batch_id", *key, *rows.measures]), table=sql.Identifier(table._meta.db_table)
             )
         )
-    _copy("incoming", batch, rows, key)
+    copy_rows("incoming", batch, rows, key)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE incoming")
 
