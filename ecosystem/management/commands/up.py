@@ -109,7 +109,7 @@ class Command(BaseCommand):
             return
         self.stdout.write("demo accounts:")
         for role, email, password in demo_accounts():
-            self.stdout.write(f"  {role:<18} {email:<34} {password}")
+            self.stdout.write(f"  {role:<28} {email:<26} {password}")
 
     @contextlib.contextmanager
     def _shown(self, what: str) -> Iterator[None]:
