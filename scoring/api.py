@@ -219,7 +219,7 @@ class ScoreViewSet(viewsets.ReadOnlyModelViewSet[Score]):
     @action(detail=True, methods=["get"])
     def explanation(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Explain a score down to every indicator's value, points, weight, contribution and reason."""
-        return Response(asdict(card(self.get_object())))
+        return Response(asdict(card(self.get_object(), with_path=True)))
 
     @extend_schema(request=ContestSerializer, responses={201: ContestSerializer})
     @action(detail=True, methods=["post"])

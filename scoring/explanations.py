@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from django.core.cache import cache
 from django.utils.translation import get_language
 
 from ecosystem.numerals import rounded
+from ecosystem.version import code_version
 from scoring import wording
-from scoring.core.explain import Line, trace
+from scoring.core.explain import Cell, Line, trace
+from scoring.core.inputs import State
 from scoring.core.path import to_next_grade
 from scoring.core.rubric import Leaf
 from scoring.current import name_in
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
 
     from scoring.core.explain import Trace
     from scoring.core.inputs import Inputs
+    from scoring.core.path import Change, Path
     from scoring.core.rubric import Node, Rubric
     from scoring.models import Run
 
 STEPS_SHOWN = 8
+PATH_KEPT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class CapabilityCard:
 
 @dataclass(frozen=True, slots=True)
 class StepCard:
-    """One change that by itself reaches the next grade; gain in points of the total."""
+    """One indicator moved on the way to the next grade; gain in points of the total when all of it is done."""
 
     code: str
     name: str
@@ -97,10 +102,11 @@ class StepCard:
 
 @dataclass(frozen=True, slots=True)
 class PathCard:
-    """The way to the next grade, and what stands in it."""
+    """The way to the next grade: ``steps`` suffice each alone, ``together`` as a mix; what stands in the way."""
 
     grade: str
     steps: tuple[StepCard, ...]
+    together: tuple[StepCard, ...]
     blocked_by: tuple[str, ...]
 
 
@@ -133,8 +139,8 @@ def inputs_of(run: Run) -> Inputs | None:
     return None if stored is None else stored.as_core()
 
 
-def card(score: Score, *, with_path: bool = True) -> Card:
-    """Open a score in the active language; leave the way to the next grade out where nobody looks at it."""
+def card(score: Score, *, with_path: bool = False) -> Card:
+    """Open a score in the active language; the way to the next grade is searched, so only where it is shown."""
     run = score.run
     rubric = run.rubric_version.as_core()
     inputs = inputs_of(run)
@@ -165,7 +171,7 @@ def card(score: Score, *, with_path: bool = True) -> Card:
 def indicator_card(score: Score, code: str) -> IndicatorCard | None:
     """Open one indicator of a score; None where the score has no such indicator."""
     return next(
-        (leaf for part in card(score, with_path=False).capabilities for leaf in part.indicators if leaf.code == code),
+        (leaf for part in card(score).capabilities for leaf in part.indicators if leaf.code == code),
         None,
     )
 
@@ -203,7 +209,7 @@ def _indicator(leaf: Leaf, line: Line) -> IndicatorCard:
     return IndicatorCard(
         code=leaf.code,
         name=_name(leaf),
-        value="" if line.value is None else wording.value_text(leaf, line.value),
+        value="" if line.value is None or line.state is State.NOT_APPLICABLE else wording.value_text(leaf, line.value),
         points=line.shown,
         weight=_percent(line.share_after),
         contribution=line.shown_contribution,
@@ -219,38 +225,44 @@ def _indicator(leaf: Leaf, line: Line) -> IndicatorCard:
         source=wording.about(leaf.about, "source", language),
         window_days=leaf.window,
         sample=wording.sample_text(leaf, line.count),
-        readings=tuple(
-            ReadingCard(
-                measure=cell.operand.measure,
-                name=wording.measure_name(cell.operand.measure, language),
-                window=wording.window_text(cell.operand),
-                value="" if cell.value is None else wording.measure_text(cell.operand.measure, cell.value),
-                state=wording.state_text(cell.state),
-            )
-            for cell in line.cells
-        ),
+        # An operand read on different days for different formulas is shown once where it says the same.
+        readings=tuple(dict.fromkeys(_reading(cell, language) for cell in line.cells)),
+    )
+
+
+def _reading(cell: Cell, language: str) -> ReadingCard:
+    return ReadingCard(
+        measure=cell.operand.measure,
+        name=wording.measure_name(cell.operand.measure, language),
+        window=wording.window_text(cell.operand),
+        value="" if cell.value is None else wording.measure_text(cell.operand.measure, cell.value),
+        state=wording.state_text(cell.state),
     )
 
 
 def _path(rubric: Rubric, inputs: Inputs, subject: str, total: Decimal | None) -> PathCard | None:
     """Word the way to the next grade; None at the best grade, and where there is none."""
-    found = to_next_grade(rubric, inputs, subject)
+    key = f"path:{code_version()}:{rubric.digest}:{inputs.sha256}:{subject}"
+    found = cast("Path", cache.get_or_set(key, lambda: to_next_grade(rubric, inputs, subject), PATH_KEPT_SECONDS))
     if found.grade is None or total is None:
         return None
-    leaves = {leaf.code: leaf for leaf in rubric.leaves()}
     return PathCard(
         grade=found.grade,
-        steps=tuple(
-            StepCard(
-                code=change.code,
-                name=_name(leaves[change.code]),
-                today=wording.value_text(leaves[change.code], change.value),
-                needed=wording.value_text(leaves[change.code], change.needed),
-                gain=change.published - total,
-            )
-            for change in found.changes[:STEPS_SHOWN]
-        ),
+        steps=tuple(_step(rubric, change, total) for change in found.changes[:STEPS_SHOWN]),
+        together=tuple(_step(rubric, change, total) for change in found.mix),
         blocked_by=tuple(wording.of_gates(rubric, found.obstacles)),
+    )
+
+
+def _step(rubric: Rubric, change: Change, total: Decimal) -> StepCard:
+    leaf = rubric.find(change.code)
+    assert isinstance(leaf, Leaf)  # only indicators are moved
+    return StepCard(
+        code=change.code,
+        name=_name(leaf),
+        today=wording.value_text(leaf, change.value),
+        needed=wording.value_text(leaf, change.needed),
+        gain=change.published - total,
     )
 
 

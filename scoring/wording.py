@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from ecosystem.numerals import decimal_text, money_text, percent_text
 from providers.measures import catalogue
+from scoring.core.formula import Reading
 from scoring.core.inputs import State
 from scoring.core.points import Anchors
 from scoring.current import name_in
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from scoring.core.explain import Line
     from scoring.core.formula import Operand
-    from scoring.core.rubric import Leaf, Node, Rubric
+    from scoring.core.rubric import Leaf, Node, Rubric, Sample
 
 STATES = {
     State.VALUE: gettext_lazy("value"),
@@ -93,11 +94,16 @@ def sample_text(leaf: Leaf, count: Fraction | None) -> str:
     """Say how large the sample is, and how large it should be; empty where none is asked for."""
     if leaf.sample is None:
         return ""
-    found = _("unknown") if count is None else number_text(count)
     return _("Sample %(found)s; full weight from %(least)s on.") % {
-        "found": found,
-        "least": number_text(leaf.sample.at_least),
+        "found": _("unknown") if count is None else count_text(leaf.sample, count),
+        "least": count_text(leaf.sample, leaf.sample.at_least),
     }
+
+
+def count_text(sample: Sample, count: Fraction) -> str:
+    """Write the size of a sample: money where it counts money."""
+    tree = sample.count.tree
+    return measure_text(tree.measure, count) if isinstance(tree, Reading) else number_text(count)
 
 
 def of_leaf(leaf: Leaf, line: Line) -> Iterator[str]:
@@ -122,8 +128,8 @@ def of_leaf(leaf: Leaf, line: Line) -> Iterator[str]:
         yield _("The platform owes the data: it is left out and noted as a data incident.")
     if "shrunk" in line.policies and leaf.sample is not None and leaf.sample.shrink_to is not None:
         yield _("Small sample (%(found)s of %(least)s): points drawn towards %(centre)s.") % {
-            "found": "–" if line.count is None else number_text(line.count),
-            "least": number_text(leaf.sample.at_least),
+            "found": "–" if line.count is None else count_text(leaf.sample, line.count),
+            "least": count_text(leaf.sample, leaf.sample.at_least),
             "centre": number_text(leaf.sample.shrink_to),
         }
 

@@ -92,6 +92,11 @@ class PlanTarget(models.Model):
         return self.name_en if language.startswith("en") else self.name_zh
 
     @property
+    def goal(self) -> int | None:
+        """Return the number promised: the target or the cap; None where none was named."""
+        return self.cap if self.target is None else self.target
+
+    @property
     def counts_providers(self) -> bool:
         """Tell whether the target counts providers in a band (else it adds the value up)."""
         return self.at_least is not None

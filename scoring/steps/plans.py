@@ -72,7 +72,7 @@ def import_baselines(text: str, *, actor: User | None) -> int:
             raise PlanInvalid(_("There is no target %(code)s.") % {"code": f"{row['plan']}/{row['target']}"})
         values = {
             "value": row["value"],
-            "gap": None if target.target is None else max(0, target.target - row["value"]),
+            "gap": None if target.goal is None else max(0, target.goal - row["value"]),
             "is_baseline": True,
             "note": row["note"],
         }

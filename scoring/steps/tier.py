@@ -203,10 +203,13 @@ def _bands_before(plan: Plan, as_of: date) -> dict[int, int | None]:
 
 
 def _write_progress(target: PlanTarget, as_of: date, values: Sequence[Value]) -> int:
-    """Write where one promise stands, if it differs; return 1 if it did."""
-    measured = _measured(target, as_of, values)
-    if measured is None:
+    """Write where one promise stands, if it differs; return 1 if it did. An imported figure of the day stands."""
+    known = Progress.objects.filter(target=target, is_baseline=True)
+    if known.filter(as_of=as_of).exists():
         return 0
+    measured = _measured(target, as_of, values)
+    if measured is None or (target.cap is not None and not measured["value"] and known.exists()):
+        return 0  # kept elsewhere so far: a pool without grants says nothing against an imported figure
     if Progress.objects.filter(target=target, as_of=as_of, **measured).exists():
         return 0
     Progress.objects.update_or_create(target=target, as_of=as_of, defaults=measured)

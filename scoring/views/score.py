@@ -31,7 +31,7 @@ def score(request: HttpRequest, provider: Provider) -> HttpResponse:
     chosen = _chosen(request, provider)
     points = current.history(provider.pk, limit=HISTORY_LIMIT)
     official = [point for point in points if point.is_official]
-    whole = card(chosen) if chosen else None
+    whole = card(chosen, with_path=True) if chosen else None
     context = {
         "provider": provider,
         "card": whole,

@@ -134,7 +134,7 @@ def test_a_card_adds_up_and_leads_to_the_batches() -> None:
     rows.drain("roll_up", "score")
     score = current.score_of(provider.pk, current.current_run())
     assert score is not None
-    opened = card(score)
+    opened = card(score, with_path=True)
     assert (opened.total, opened.through, opened.is_official) == (Decimal("75.0"), date(2022, 6, 29), False)
     assert sum(part.contribution for part in opened.capabilities) == opened.total
     for part in opened.capabilities:
@@ -157,7 +157,7 @@ def test_the_path_to_the_next_grade_is_enough() -> None:
     rows.drain("roll_up", "score")
     score = current.score_of(provider.pk, current.current_run())
     assert score is not None
-    path = card(score).path
+    path = card(score, with_path=True).path
     assert path is not None
     assert path.grade == "A"
     (step,) = path.steps  # sessions are capped at 100 points: 10 more would give 65

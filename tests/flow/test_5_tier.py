@@ -15,7 +15,7 @@ from providers.models import Merchant, Provider
 from scoring import current
 from scoring.models import BudgetPool, Plan, PlanTarget, Progress, Standing
 from scoring.steps import fund
-from scoring.steps.plans import ensure_plans
+from scoring.steps.plans import ensure_plans, import_baselines
 from scoring.steps.tier import band_of, next_band, tier_plans
 from tests import factories
 from tests.scoring import rows
@@ -194,3 +194,22 @@ def test_queries_do_not_grow_with_the_population() -> None:
             assert len(current.standing_of(Standing.objects.values_list("provider", flat=True)[0])) == 1
         assert len(queries) == 2
     assert counts[0] == counts[1]
+
+
+def test_an_imported_figure_stands_until_the_portal_has_its_own() -> None:
+    ensure_plans()
+    text = (
+        f"- {{plan: ZAOFENG_2021, target: cash, as_of: {rows.AS_OF - timedelta(days=1)}, value: 700, note: 演示数据}}"
+    )
+    import_baselines(text, actor=None)
+    for day in (rows.AS_OF - timedelta(days=1), rows.AS_OF):
+        tier_plans(day)
+    progress = Progress.objects.get(target__code="cash")
+    assert (progress.value, progress.gap, progress.is_baseline) == (700, 10_000_000_000 - 700, True)
+    pool = BudgetPool.objects.get(code="ZAOFENG_2021/cash")
+    grant = fund.propose_grant(
+        pool.pk, provider_id=factories.provider().pk, amount=5, reason="演示", actor=rows.staff(Role.INCENTIVES)
+    )
+    fund.approve_grant(grant.pk, actor=rows.staff(Role.FINANCE))
+    tier_plans(rows.AS_OF)
+    assert [row.value for row in Progress.objects.filter(target__code="cash").order_by("as_of")] == [700, 5]

@@ -111,7 +111,7 @@ def test_a_gate_that_acted_is_named() -> None:
     score = scored(version, caught)
     assert (score.published, score.grade) == (Decimal("90.0"), "C")
     with translation.override("en"):
-        opened = card(score)
+        opened = card(score, with_path=True)
         assert opened.gates == ("No grade above C because of: Open grave violations.",)
         assert opened.path is not None
         assert opened.path.blocked_by == opened.gates
@@ -122,7 +122,7 @@ def test_a_gate_that_acted_is_named() -> None:
 
 def test_a_card_is_json_for_the_api() -> None:
     score = scored(rubrics.ensure_default_rubric(), default_inputs(factories.provider().pk, LO2=Fraction(1)))
-    assert b'"code":"LO2"' in JSONRenderer().render(asdict(card(score)))
+    assert b'"code":"LO2"' in JSONRenderer().render(asdict(card(score, with_path=True)))
 
 
 def test_a_derived_measure_leads_to_the_feeds_behind_it() -> None:
