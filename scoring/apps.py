@@ -13,6 +13,6 @@ class ScoringConfig(AppConfig):
 
     def ready(self) -> None:
         """Name the handlers of the ledger in every process."""
-        from scoring.tasks import register_work
+        from scoring.steps.work import register_work
 
         register_work()
