@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.core.formula import COMPARISONS, Call, Formula, Literal, Missing, Operand, Reading, Tree
 from scoring.core.inputs import Column, Inputs, State, States
@@ -50,15 +51,12 @@ def truths[N: Number](formula: Formula, columns: Mapping[Reading, Column], field
     return Truths(np.broadcast_to(made.true, field.size), np.broadcast_to(made.known, field.size))
 
 
-def absence(columns: Mapping[Reading, Column], size: int) -> States:
-    """Say in which state a formula is where it has no value: that of its gravest operand, else NO_DATA."""
-    state = np.full(size, State.NO_DATA, dtype=np.int8)
-    unsettled = np.ones(size, dtype=bool)
-    for candidate in _GRAVEST_FIRST:
+def absence(columns: Mapping[Reading, Column], rows: NDArray[np.intp]) -> States:
+    """Say in which state a formula is in rows where it has no value: that of its gravest operand, else NO_DATA."""
+    state = np.full(rows.size, State.NO_DATA, dtype=np.int8)
+    for candidate in reversed(_GRAVEST_FIRST):
         for column in columns.values():
-            found = unsettled & (column.state == candidate)
-            state[found] = candidate
-            unsettled &= ~found
+            state[column.state[rows] == candidate] = candidate
     return state
 
 

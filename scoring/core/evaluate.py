@@ -51,9 +51,15 @@ class Evaluation[N: Number]:
         return self.leaves[code].points if code in self.leaves else self.nodes[code].points
 
 
-def evaluate[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> Evaluation[N]:
-    """Compute all points; ValueError names columns that are absent from the inputs."""
-    leaves = {leaf.code: _leaf(leaf, rubric, inputs, field) for leaf in rubric.leaves()}
+def evaluate[N: Number](
+    rubric: Rubric, inputs: Inputs, field: Field[N], *, reuse: Mapping[str, LeafResult[N]] | None = None
+) -> Evaluation[N]:
+    """Compute all points; ValueError names columns that are absent from the inputs.
+
+    reuse: indicators that were computed from the same inputs before.
+    """
+    done = reuse or {}
+    leaves = {leaf.code: done.get(leaf.code) or _leaf(leaf, rubric, inputs, field) for leaf in rubric.leaves()}
     nodes: dict[str, NodeResult[N]] = {}
     for node in reversed([item for item in rubric.walk() if isinstance(item, Node)]):
         weights = (
@@ -119,12 +125,12 @@ def found[N: Number](leaf: Leaf, inputs: Inputs, field: Field[N]) -> Found[N]:
     given = inputs.columns.get(Operand(leaf.code, "given"))
     if leaf.applies_when is not None and (columns := _columns(leaf, leaf.applies_when, inputs, given)) is not None:
         applies = truths(leaf.applies_when, columns, field)
-        verdict.settle(~applies.known, absence(columns, field.size))
+        verdict.settle_absent(applies.known, columns)
         verdict.settle(~applies.true, State.NOT_APPLICABLE)
     count = None
     if leaf.sample is not None and (columns := _columns(leaf, leaf.sample.count, inputs, given)) is not None:
         count = numbers(leaf.sample.count, columns, field)
-        verdict.settle(~count.known, absence(columns, field.size))
+        verdict.settle_absent(count.known, columns)
         least = field.constant(leaf.sample.at_least * leaf.sample.insufficient_below)
         verdict.settle(field.less(count.number, least), State.INSUFFICIENT_SAMPLE)
     if given is not None:
@@ -133,7 +139,7 @@ def found[N: Number](leaf: Leaf, inputs: Inputs, field: Field[N]) -> Found[N]:
     else:
         columns = gather(leaf.value.operands(leaf.window), inputs)
         value = numbers(leaf.value, columns, field)
-    verdict.settle(~value.known, absence(columns, field.size))
+    verdict.settle_absent(value.known, columns)
     return Found(verdict, value, count, disputed(columns, field.size) & verdict.open)
 
 
@@ -169,9 +175,14 @@ class Verdict:
         """Where there is a value, disputed or not."""
         return self.open | np.equal(self.state, State.DISPUTED)
 
-    def settle(self, where: Bools, state: State | States) -> None:
+    def settle(self, where: Bools, state: State) -> None:
         """Decide the subjects that are still open."""
-        self.state = np.where(where & self.open, np.int8(state) if isinstance(state, State) else state, self.state)
+        self.state[where & self.open] = state
+
+    def settle_absent(self, known: Bools, columns: Mapping[Reading, Column]) -> None:
+        """Decide the subjects for which a formula over these columns has no value."""
+        rows = np.flatnonzero(~known & self.open)
+        self.state[rows] = absence(columns, rows)
 
 
 def _columns(leaf: Leaf, formula: Formula, inputs: Inputs, given: Column | None) -> Mapping[Reading, Column] | None:

@@ -6,7 +6,7 @@ Algorithms, 2nd ed., section 2.2 (standard model of floating-point arithmetic).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -169,12 +169,13 @@ class FloatField:
 
     def integers(self, values: Integers) -> Floats:
         """Whole numbers."""
-        return self.quotients(values, None)
+        return _counted(values)
 
     def quotients(self, numerator: Integers, divisor: Integers | None) -> Floats:
         """Whole numbers over positive divisors; None divides by 1."""
-        made = _counted(numerator)
-        return made if divisor is None else made / _counted(divisor)
+        made = _counted(numerator) if divisor is None else _counted(numerator) / _counted(divisor)
+        # One subject may be a million times another: a bound by the largest would leave the small ones open.
+        return replace(made, top=np.inf)
 
     def less(self, left: Floats, right: Floats) -> Bools:
         """Where the left is less than the right."""
@@ -232,4 +233,4 @@ def _counted(values: Integers) -> Floats:
     """Whole numbers as floats; exact up to 2**53."""
     made = values.astype(np.float64)
     top = float(np.max(np.abs(made), initial=0.0))
-    return Floats(made, 0.0 if top <= 2.0**53 else ULP, 0.0, np.inf)
+    return Floats(made, 0.0 if top <= 2.0**53 else ULP, 0.0, top)

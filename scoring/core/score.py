@@ -1,14 +1,14 @@
 """Publish totals, grades and ranks, proved digit by digit: floats where their error bound decides, else rationals."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.core.evaluate import Evaluation, capability_weights, evaluate, gate_truths
+from scoring.core.evaluate import Evaluation, LeafResult, capability_weights, evaluate, gate_truths
 from scoring.core.exact import Exact, ExactField
 from scoring.core.floats import FloatField, Floats
 from scoring.core.inputs import Inputs, State, States
@@ -115,8 +115,11 @@ class Scores:
         return units, known
 
 
-def score(rubric: Rubric, inputs: Inputs) -> Scores:
+def score(rubric: Rubric, inputs: Inputs, *, like: Scores | None = None) -> Scores:
     """Score all subjects; ValueError names columns that are absent from the inputs.
+
+    like: scores of the same inputs under another rubric, such as the one a draft was made from; indicators that both
+    define alike are not computed again.
 
     The float pass carries an error bound; the few subjects for which it leaves a comparison or a rounding open are
     judged again in rationals, so that published digits, grades and ranks equal exact arithmetic for every subject.
@@ -124,10 +127,11 @@ def score(rubric: Rubric, inputs: Inputs) -> Scores:
     size = len(inputs.subjects)
     field = FloatField(size)
     floats: Evaluation[Floats] | None
+    reuse = _alike(rubric, inputs, like, field) if like is not None else None
     try:
         # Beyond the range of floats the error bounds mean nothing; such inputs are judged in rationals altogether.
         with np.errstate(all="raise"):
-            floats, judged = judge(rubric, inputs, field)
+            floats, judged = judge(rubric, inputs, field, reuse=reuse)
     except (FloatingPointError, OverflowError):
         floats, judged = None, judge(rubric, inputs, ExactField(size))[1]
         field.doubt[:] = True
@@ -173,9 +177,11 @@ def texts(rubric: Rubric, exact: Evaluation[Exact], size: int) -> Mapping[str, l
     return written
 
 
-def judge[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> tuple[Evaluation[N], Judged]:
+def judge[N: Number](
+    rubric: Rubric, inputs: Inputs, field: Field[N], *, reuse: Mapping[str, LeafResult[N]] | None = None
+) -> tuple[Evaluation[N], Judged]:
     """Evaluate a rubric in one kind of number and judge the published numbers: grades, then floors, then gates."""
-    made = evaluate(rubric, inputs, field)
+    made = evaluate(rubric, inputs, field, reuse=reuse)
     units, rated = _rounded(made, rubric.root.code, field, rubric.published_decimals)
     flagged = dict(_evaluation_flags(rubric, made))
     before = _graded(rubric, units, rated)
@@ -214,6 +220,20 @@ def judge[N: Number](rubric: Rubric, inputs: Inputs, field: Field[N]) -> tuple[E
         flagged={flag: where for flag, where in flagged.items() if where.any()},
     )
     return made, judged
+
+
+def _alike(rubric: Rubric, inputs: Inputs, like: Scores, field: FloatField) -> Mapping[str, LeafResult[Floats]]:
+    """Find the indicators of earlier scores that can stand for those of a rubric, with the rows they left in doubt."""
+    same = (like.rubric.scale, like.rubric.cohorts) == (rubric.scale, rubric.cohorts)
+    if like.floats is None or like.inputs is not inputs or not same:
+        return {}
+    field.doubt |= like.settled
+    before = {leaf.code: leaf for leaf in like.rubric.leaves()}
+    return {
+        leaf.code: like.floats.leaves[leaf.code]
+        for leaf in rubric.leaves()
+        if leaf.code in before and replace(before[leaf.code], weight=leaf.weight) == leaf
+    }
 
 
 def competition_ranks(units: Units, rated: Bools) -> Units:

@@ -2,9 +2,10 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
-from scoring.core.calculate import numbers, truths
+from scoring.core.calculate import absence, numbers, truths
 from scoring.core.exact import ExactField
 from scoring.core.floats import FloatField
 from scoring.core.formula import FormulaError, Measure, Operand, compile_formula
@@ -154,12 +155,10 @@ def test_operands_say_what_a_caller_must_provide() -> None:
 
 
 def test_the_state_of_a_missing_value_is_that_of_its_gravest_operand() -> None:
-    from scoring.core.calculate import absence
-
     formula = compile_formula("a + b", "number")
     states = [[State.STALE, State.NO_DATA], [State.NOT_APPLICABLE, State.STALE], [State.VALUE, State.VALUE]]
     columns = {
         reading: Column.of([0, 0, 0], [row[place] for row in states])
         for place, reading in enumerate(formula.operands(90))
     }
-    assert [State(state) for state in absence(columns, 3)] == [State.NO_DATA, State.STALE, State.NO_DATA]
+    assert [State(state) for state in absence(columns, np.arange(3))] == [State.NO_DATA, State.STALE, State.NO_DATA]

@@ -134,3 +134,20 @@ def test_the_float_pass_of_the_demo_rubric_agrees_with_rationals_for_every_subje
     codes = [item.code for item in rules.walk()]
     assert {"TOTAL", "LIVE_OPS", "LO1"} <= set(codes)
     assert scores.rated.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(rubrics(), rubrics(), rows)
+def test_reusing_what_two_rubrics_define_alike_changes_nothing(
+    raw: dict[str, Any], other: dict[str, Any], table: list[dict[str, Any]]
+) -> None:
+    inputs = inputs_of(table)
+    draft = {**raw, "root": {**raw["root"], "children": [dict(child) for child in raw["root"]["children"]]}}
+    for child in draft["root"]["children"]:
+        child["weight"] += 1
+    for changed in (draft, other):
+        base, fresh = score(load(raw), inputs), score(load(changed), inputs)
+        reused = score(load(changed), inputs, like=base)
+        assert np.array_equal(reused.units, fresh.units)
+        assert np.array_equal(reused.grade, fresh.grade)
+        assert [reused.flags(row) for row in range(len(table))] == [fresh.flags(row) for row in range(len(table))]
