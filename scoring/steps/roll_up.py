@@ -18,7 +18,8 @@ from psycopg import sql
 from ecosystem.ledger import Done, Mark
 from providers.measures import catalogue
 from scoring.steps.rolling import facts
-from scoring.steps.rolling.arrays import UNKNOWN, Days, Ints, day_of, fetch, number, upsert
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number, upsert
+from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.registered import add_registered, add_sums
 from scoring.steps.rolling.settled import add_settled
 from scoring.steps.rolling.streamers import add_streamers
@@ -106,7 +107,7 @@ def _redo(providers: Ints, began: Ints, marked: Ints, delivered: Delivered) -> i
         first, last = extent.get(one, (-1, -1))
         needed.append(begin if first != begin else max(begin, min(mark, last + 1)))
     lo, hi = min(*needed, delivered.newest), delivered.newest + 1
-    days = Days(providers, lo, hi)
+    days = Days.between(providers, lo, hi)
     facts.add_flows(days)
     add_sums(days)
     changed = add_settled(days)
@@ -148,7 +149,7 @@ def _write_totals(days: Days, began: Ints) -> int:
 
 
 def _write_stocks(days: Days, began: Ints) -> int:
-    codes, states = facts.stocks(days.providers, days.lo, days.hi)
+    codes, states = facts.stocks(days)
     columns = sql.SQL(", ").join(
         sql.SQL("coalesce({}, {})").format(sql.Identifier(code), sql.Literal(UNKNOWN)) for code in codes
     )

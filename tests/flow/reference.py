@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import cache
 
 from providers.choices import ROLE_PRIORITY
 from providers.measures import catalogue
@@ -22,6 +23,7 @@ class Reference:
         self.rooms = {room.pk: room for room in Streamer.objects.all()}
         self.sales: list[FactTable] = list(FACTS["sales", "merchant"].objects.all())
         self.live: list[FactTable] = list(FACTS["live", "streamer"].objects.all())
+        self.signed = cache(self._signed)
 
     def of_merchant(self, merchant: int, about: date) -> list[tuple[str, int]]:
         return [(b.role, b.provider_id) for b in self.bindings if b.merchant_id == merchant and about in b.period]
@@ -83,7 +85,7 @@ class Reference:
         lived = {r.streamer_id for r in self.live if r.day <= about and r.valid_sessions}
         return sum((any(p == provider and role in LIVE for role, p in self.of_room(room, about))) for room in lived)
 
-    def signed(self, provider: int, person: str, about: date) -> bool:
+    def _signed(self, provider: int, person: str, about: date) -> bool:
         return any(
             b.streamer_id
             and self.rooms[b.streamer_id].person == person

@@ -141,7 +141,7 @@ def everything() -> list[list[tuple[Any, ...]]]:
     ]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(
     setting=st.lists(st.one_of(shops, rooms), min_size=3, max_size=7),
     edits=st.lists(st.one_of(sales, lives, runs, shops, rooms, ends, skus), min_size=4, max_size=9),

@@ -6,11 +6,12 @@ Spans of one provider and subject never overlap, whatever roles made them, so a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from psycopg import sql
 
+from providers.measures import Subject
 from scoring.steps.rolling.arrays import NEVER, Ints, fetch
 
 
@@ -81,11 +82,27 @@ def _spans(source: str, providers: Iterable[int], roles: Sequence[str]) -> Cover
     return _cover(fetch(query, 4, {"roles": list(roles), "providers": [int(provider) for provider in providers]}))
 
 
-def merchants(providers: Iterable[int], roles: Sequence[str]) -> Cover:
-    """Return the spans in which merchants are bound to the providers in any of the roles."""
-    return _spans(_MERCHANTS, providers, roles)
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """What some providers carry; each set of roles is looked up once."""
 
+    providers: Ints
+    found: dict[tuple[str, tuple[str, ...]], Cover] = field(default_factory=dict)
 
-def rooms(providers: Iterable[int], roles: Sequence[str]) -> Cover:
-    """Return the spans in which rooms are bound in any of the roles, directly or by following their merchant."""
-    return _spans(_ROOMS, providers, roles)
+    def merchants(self, roles: Sequence[str]) -> Cover:
+        """Return the spans in which merchants are bound in any of the roles."""
+        return self._cover(_MERCHANTS, roles)
+
+    def rooms(self, roles: Sequence[str]) -> Cover:
+        """Return the spans in which rooms are bound in any of the roles, directly or by following their merchant."""
+        return self._cover(_ROOMS, roles)
+
+    def of(self, subject: Subject, roles: Sequence[str]) -> Cover:
+        """Return the spans of merchants or of rooms."""
+        return self.merchants(roles) if subject == "merchant" else self.rooms(roles)
+
+    def _cover(self, source: str, roles: Sequence[str]) -> Cover:
+        key = (source, tuple(sorted(roles)))
+        if key not in self.found:
+            self.found[key] = _spans(source, self.providers, roles)
+        return self.found[key]

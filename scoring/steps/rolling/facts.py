@@ -1,7 +1,7 @@
 """Delivered measures: facts ⋈ the binding in force that day, summed per provider and day.
 
-The days of a span are laid out before the join, so that PostgreSQL meets an equality on the fact table's key and may
-choose look-ups for a late fact and one scan for a rebuild; a join on ranges it estimates wrongly.
+The days of a span are laid out before the join, behind a fence, so that PostgreSQL meets an equality on the fact
+table's key and chooses look-ups for a late fact and one scan for a rebuild; a join on ranges it estimates wrongly.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import numpy as np
 from psycopg import sql
 
 from providers.measures import Measure, Subject, catalogue
+from providers.models import DeliveredDay
 from providers.models.facts import key_columns
 from scoring.steps.benchmarks import Rates, rates
-from scoring.steps.rolling import coverage
-from scoring.steps.rolling.arrays import UNKNOWN, Days, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
 from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
 
 _CARRIED = (
-    "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM ("
-    "SELECT span.provider_id, span.subject_id, DATE '2000-01-01' + laid.day AS day"
+    "WITH carried AS MATERIALIZED (SELECT span.provider_id, span.subject_id, DATE '2000-01-01' + laid.day AS day"
     " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
-    " AS span(provider_id, subject_id, lo, hi), generate_series(span.lo, span.hi - 1) AS laid(day)) AS carried"
+    " AS span(provider_id, subject_id, lo, hi), generate_series(span.lo, span.hi - 1) AS laid(day))"
+    " SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM carried"
     " JOIN {table} AS fact ON fact.day = carried.day AND fact.{key} = carried.subject_id {rates}"
     " WHERE fact.day >= %(first)s AND fact.day < %(last)s {unless} GROUP BY 1, 2"
 )
@@ -84,11 +85,10 @@ def _add(
     else:
         frozen = rates(expectations, day_of(days.lo), day_of(days.hi)) if expectations else None
         sums += [_expected(number, each) for number, each in enumerate(expectations)]
-        own = coverage.merchants if subject == "merchant" else coverage.rooms
-        cover = own(days.providers, roles).within(days.lo, days.hi)
+        cover = days.carriers.of(subject, roles).within(days.lo, days.hi)
         found.append(_carried(days, feed, subject, subject, sums, cover, frozen, None))
         if "streamer_id" in key_columns(feed, subject) and subject == "merchant":
-            by_room = coverage.rooms(days.providers, roles).within(days.lo, days.hi)
+            by_room = days.carriers.rooms(roles).within(days.lo, days.hi)
             found.append(_carried(days, feed, subject, "streamer", sums, by_room, frozen, cover))
     for rows in found:
         for column, code in enumerate(codes, start=2):
@@ -159,58 +159,39 @@ def _expected(number: int, each: Expectation) -> sql.Composable:
     )
 
 
-def stocks(providers: Ints, lo: int, hi: int) -> tuple[list[str], dict[int, Ints]]:
+def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
     """Return the codes of the delivered stocks, and per day with any of them the (providers, codes) states.
 
     On a day the feed delivered, no row is 0; a measure it did not deliver that day is UNKNOWN.
     """
     measures = [measure for measure in catalogue().stocks() if not measure.derived]
-    codes = [measure.code for measure in measures]
+    place = {measure.code: column for column, measure in enumerate(measures)}
     states: dict[int, Ints] = {}
-    for column, measure in enumerate(measures):
-        delivered = fetch(
-            sql.SQL(
-                "SELECT (day - DATE '2000-01-01')::bigint FROM providers_deliveredday WHERE feed = %(feed)s"
-                " AND subject = %(subject)s AND %(code)s = ANY(measures) AND day >= %(first)s AND day < %(last)s"
-            ),
-            1,
-            {
-                "feed": measure.feed,
-                "subject": measure.subject,
-                "code": measure.code,
-                "first": day_of(lo),
-                "last": day_of(hi),
-            },
-        )
-        if not len(delivered):
-            continue
-        for (day,) in delivered.tolist():
-            if day not in states:
-                states[day] = np.full((len(providers), len(codes)), UNKNOWN, dtype=np.int64)
-            states[day][:, column] = 0
-        rows = _stock_rows(providers, lo, hi, measure)
-        places = np.searchsorted(providers, rows[:, 0])
-        for place, day, value in zip(places.tolist(), rows[:, 1].tolist(), rows[:, 2].tolist(), strict=True):
-            if day in states and states[day][place, column] != UNKNOWN:
-                states[day][place, column] = value
-    return codes, states
-
-
-def _stock_rows(providers: Ints, lo: int, hi: int, measure: Measure) -> Ints:
-    sums, table = _sum(measure.code), table_of(measure.feed, measure.subject)
-    first_last: dict[str, object] = {"first": day_of(lo), "last": day_of(hi)}
-    if measure.subject == "provider":
-        query = sql.SQL(_OWN).format(sums=sums, table=table)
-        return fetch(query, 3, {"providers": providers.tolist(), **first_last})
-    own = coverage.merchants if measure.subject == "merchant" else coverage.rooms
-    cover = own(providers, catalogue().roles(measure)).within(lo, hi)
-    if not len(cover.provider):
-        return np.zeros((0, 3), dtype=np.int64)
-    query = sql.SQL(_CARRIED).format(
-        sums=sums,
-        table=table,
-        key=sql.Identifier(f"{measure.subject}_id"),
-        rates=sql.SQL(""),
-        unless=sql.SQL(""),
-    )
-    return fetch(query, 3, first_last | cover.parameters())
+    delivered = DeliveredDay.objects.filter(day__gte=day_of(days.lo), day__lt=day_of(days.hi))
+    for day, codes in delivered.filter(measures__overlap=list(place)).values_list("day", "measures"):
+        if number(day) not in states:
+            states[number(day)] = np.full((len(days.providers), len(place)), UNKNOWN, dtype=np.int64)
+        states[number(day)][:, [place[code] for code in codes if code in place]] = 0
+    groups: dict[tuple[str, Subject, tuple[str, ...]], list[Measure]] = defaultdict(list)
+    for measure in measures:
+        groups[measure.feed, measure.subject, catalogue().roles(measure)].append(measure)
+    for (feed, subject, roles), members in groups.items() if states else ():
+        if subject == "provider":
+            query = sql.SQL(_OWN).format(
+                sums=sql.SQL(", ").join(_sum(measure.code) for measure in members), table=table_of(feed, subject)
+            )
+            parameters = {"providers": days.providers.tolist(), "first": day_of(days.lo), "last": day_of(days.hi)}
+            rows = fetch(query, 2 + len(members), parameters)
+        else:
+            cover = days.carriers.of(subject, roles).within(days.lo, days.hi)
+            rows = _carried(
+                days, feed, subject, subject, [_sum(measure.code) for measure in members], cover, None, None
+            )
+        providers = np.searchsorted(days.providers, rows[:, 0])
+        for column, measure in enumerate(members, start=2):
+            for row, day_number, value in zip(
+                providers.tolist(), rows[:, 1].tolist(), rows[:, column].tolist(), strict=True
+            ):
+                if day_number in states and states[day_number][row, place[measure.code]] != UNKNOWN:
+                    states[day_number][row, place[measure.code]] = value
+    return list(place), states

@@ -10,9 +10,9 @@ from psycopg import sql
 
 from providers.measures import catalogue
 from scoring.steps.benchmarks import granted_rates
-from scoring.steps.rolling import coverage
-from scoring.steps.rolling.arrays import NEVER, Days, Ints, day_of, fetch, number
-from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch, number
+from scoring.steps.rolling.coverage import Carriers, Cover
+from scoring.steps.rolling.days import Days
 
 OPERATED_KNOWN_AFTER = 14  # days until the look-back of an operated session is over
 OPERATED_HOURS_AHEAD = 24
@@ -72,9 +72,9 @@ def add_registered(days: Days, first_day: int) -> None:
         rows = fetch(sql.SQL(query), 3, dict(providers))
         days.add(code, rows[:, 0], rows[:, 1], rows[:, 2])
     _add_granted(days)
-    merchants = coverage.merchants(days.providers, catalogue().feed_roles["service"])
+    merchants = days.carriers.merchants(catalogue().feed_roles["service"])
     days.add_spans("merchant_days", merchants.provider, merchants.lo, merchants.hi)
-    rooms = live_rooms(days.providers, catalogue().roles(catalogue().measures["room_days"]), first_day, days.hi)
+    rooms = live_rooms(days.carriers, catalogue().roles(catalogue().measures["room_days"]), first_day, days.hi)
     days.add_spans("room_days", rooms.provider, rooms.lo, rooms.hi)
 
 
@@ -84,15 +84,16 @@ def add_sums(days: Days) -> None:
         days.of(code)[:] = sum(days.of(part) for part in catalogue().measures[code].inputs)
 
 
-def live_rooms(providers: Ints, roles: Sequence[str], first_day: int, until: int) -> Cover:
+def live_rooms(carriers: Carriers, roles: Sequence[str], first_day: int, until: int) -> Cover:
     """Return the spans of bound rooms, each from its first valid session in [first_day, until) on."""
-    cover = coverage.rooms(providers, roles)
+    cover = carriers.rooms(roles)
     rooms = np.unique(cover.subject)
     found = fetch(
         sql.SQL(
-            "SELECT room.id, (min(fact.day) - DATE '2000-01-01')::bigint FROM unnest(%(rooms)s::bigint[]) AS room(id),"
-            " generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day) JOIN fact_live_streamer fact"
-            " ON fact.day = DATE '2000-01-01' + laid.day WHERE fact.streamer_id = room.id AND fact.valid_sessions > 0"
+            "WITH wanted AS MATERIALIZED (SELECT room.id, DATE '2000-01-01' + laid.day AS day"
+            " FROM unnest(%(rooms)s::bigint[]) AS room(id), generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day))"
+            " SELECT wanted.id, (min(fact.day) - DATE '2000-01-01')::bigint FROM wanted JOIN fact_live_streamer fact"
+            " ON fact.day = wanted.day AND fact.streamer_id = wanted.id WHERE fact.valid_sessions > 0"
             " AND fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1"
         ),
         2,

@@ -11,9 +11,9 @@ from psycopg import sql
 
 from providers.choices import ROLE_PRIORITY
 from providers.measures import catalogue
-from scoring.steps.rolling import coverage
-from scoring.steps.rolling.arrays import Days, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import Ints, day_of, fetch
 from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.days import Days
 
 _STAGE = """
 INSERT INTO staged_settled
@@ -88,8 +88,8 @@ def room_roles() -> tuple[str, ...]:
 def add_settled(days: Days) -> int:
     """Add the derived settled GMV and rewrite the totals per person; return how many of these rows changed."""
     sales = tuple(dict.fromkeys((*catalogue().feed_roles["sales"], *ROLE_PRIORITY)))
-    by_merchant = coverage.merchants(days.providers, sales).within(days.lo, days.hi)
-    by_room = coverage.rooms(days.providers, sales).within(days.lo, days.hi)
+    by_merchant = days.carriers.merchants(sales).within(days.lo, days.hi)
+    by_room = days.carriers.rooms(sales).within(days.lo, days.hi)
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE IF NOT EXISTS staged_settled"
@@ -107,9 +107,9 @@ def add_settled(days: Days) -> int:
         )
         cursor.execute("ANALYZE staged_settled")
     goods = catalogue().measures["gmv_settled_goods"]
-    merchants = coverage.merchants(days.providers, catalogue().roles(goods)).within(days.lo, days.hi)
+    merchants = days.carriers.merchants(catalogue().roles(goods)).within(days.lo, days.hi)
     _add(days, goods.code, _by_span(merchants, "merchant_id"))
-    rooms = coverage.rooms(days.providers, room_roles()).within(days.lo, days.hi)
+    rooms = days.carriers.rooms(room_roles()).within(days.lo, days.hi)
     _add(days, "room_gmv_settled", _by_span(rooms, "streamer_id"))
     parameters = {"priority": list(ROLE_PRIORITY), "providers": days.providers.tolist()}
     _add(days, "gmv_settled_once", fetch(sql.SQL(_ONCE), 3, parameters))

@@ -11,8 +11,8 @@ from psycopg import sql
 
 from providers.measures import catalogue
 from providers.models import Violation
-from scoring.steps.rolling import coverage
 from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch
+from scoring.steps.rolling.coverage import Carriers, Cover
 from scoring.steps.rolling.registered import known_operated, live_rooms
 
 OPERATOR_TENTHS = {"junior": 10, "middle": 15, "senior": 20}
@@ -72,30 +72,28 @@ def _query(providers: Ints, day: int, query: str, **parameters: object) -> Ints:
 
 def _bound_rooms(providers: Ints, day: int, first_day: int) -> Ints:
     roles = catalogue().roles(catalogue().measures["bound_rooms"])
-    found = live_rooms(providers, roles, first_day, day + 1).on(day)
+    found = live_rooms(Carriers(providers), roles, first_day, day + 1).on(day)
     return _counts(providers, np.stack([found.provider, np.ones_like(found.provider)], axis=1))
 
 
 def _active_rooms(providers: Ints, day: int, first_day: int) -> Ints:
-    cover = coverage.rooms(providers, catalogue().feed_roles["live"]).on(day)
+    cover = Carriers(providers).rooms(catalogue().feed_roles["live"]).on(day)
     return _with_facts(providers, cover, ("live", "streamer", "valid_sessions"), day, 30)
 
 
 def _supply_merchants(providers: Ints, day: int, first_day: int) -> Ints:
     roles = catalogue().roles(catalogue().measures["supply_merchants"])
     return _with_facts(
-        providers, coverage.merchants(providers, roles).on(day), ("sales", "merchant", "strict_orders"), day, 90
+        providers, Carriers(providers).merchants(roles).on(day), ("sales", "merchant", "strict_orders"), day, 90
     )
 
 
 def _merchants_with_sales(providers: Ints, day: int, first_day: int) -> Ints:
-    cover = coverage.merchants(providers, catalogue().feed_roles["sales"]).on(day)
+    cover = Carriers(providers).merchants(catalogue().feed_roles["sales"]).on(day)
     return _with_facts(providers, cover, ("sales", "merchant", "strict_orders"), day, 30)
 
 
-def _with_facts(
-    providers: Ints, cover: coverage.Cover, source: tuple[str, str, str], day: int, window_days: int
-) -> Ints:
+def _with_facts(providers: Ints, cover: Cover, source: tuple[str, str, str], day: int, window_days: int) -> Ints:
     """Count the covered subjects that have a positive fact in the trailing days, whoever they were bound to then."""
     feed, subject, code = source
     busy = fetch(

@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 from psycopg import sql
 
-from scoring.steps.rolling.arrays import NEVER, Days, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch
+from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.spans import Span, month_end, month_ends, union
 
 SETTLING_DAYS = 30  # a signed streamer counts from the 31st day of the binding
@@ -137,13 +138,14 @@ class _Live:
     def load(cls, rooms: dict[int, int], place: dict[int, int], lo: int, hi: int) -> _Live:
         rows = fetch(
             sql.SQL(
-                "SELECT fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0),"
+                "WITH wanted AS MATERIALIZED (SELECT room.id, DATE '2000-01-01' + laid.day AS day"
+                " FROM unnest(%(rooms)s::bigint[]) AS room(id),"
+                " generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day))"
+                " SELECT fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0),"
                 " coalesce(fact.live_seconds, 0), coalesce(fact.uv_private, 0) + coalesce(fact.uv_public_organic, 0)"
                 " + coalesce(fact.uv_public_paid, 0) + coalesce(fact.uv_unknown, 0)"
-                " FROM unnest(%(rooms)s::bigint[]) AS room(id),"
-                " generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day)"
-                " JOIN fact_live_streamer fact ON fact.day = DATE '2000-01-01' + laid.day"
-                " WHERE fact.streamer_id = room.id AND fact.day >= %(first)s AND fact.day < %(last)s"
+                " FROM wanted JOIN fact_live_streamer fact ON fact.day = wanted.day AND fact.streamer_id = wanted.id"
+                " WHERE fact.day >= %(first)s AND fact.day < %(last)s"
             ),
             5,
             {"rooms": sorted(rooms), "lo": lo, "hi": hi, "first": day_of(lo), "last": day_of(hi)},
