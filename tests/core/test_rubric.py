@@ -9,7 +9,7 @@ import yaml
 from scoring.core.formula import Measure
 from scoring.core.reader import load
 from scoring.core.rubric import RubricError
-from tests.core.tools import DEMO, demo
+from tests.core.tools import DEMO, ROOT, demo
 
 SMALL = """\
 rubric: small
@@ -154,7 +154,12 @@ def test_the_digest_ignores_layout_and_sees_content() -> None:
 
 
 def test_the_default_rubric_reads_the_catalogue_it_is_meant_for() -> None:
-    rubric = demo()
+    listed = yaml.safe_load((ROOT / "providers" / "catalogue" / "measures.yaml").read_text(encoding="utf-8"))[
+        "measures"
+    ]
+    catalogue = {item["code"]: Measure(item["kind"], item["unit"], item.get("scored", True)) for item in listed}
+    rubric = load(DEMO.read_bytes(), measures=catalogue)
+    assert rubric == demo()
     assert len(rubric.leaves()) == 25
     assert len(rubric.capabilities) == 5
     assert sorted(rubric.profiles) == ["BELT", "BRAND", "LOCAL_MERCHANT", "MCN", "SUPPLY", "TRAINING"]
