@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EPOCH = date(1970, 1, 1).toordinal()
 MOST_DIGITS = 18
+FLOAT_DIGITS = 15
 ZERO, MINUS, POINT, DASH = 48, 45, 46, 45
 
 
@@ -33,6 +34,31 @@ class Numbers:
 
 def numbers(block: Block, column: int, scale: int = 1) -> Numbers:
     """Read ASCII digits with an optional minus; with a scale also a decimal point, times the scale, exactly."""
+    return _integers(block, column) if scale == 1 else _decimals(block, column, scale)
+
+
+def _integers(block: Block, column: int) -> Numbers:
+    """Lay the digits out right-aligned and weigh them; floats are exact up to 15 digits."""
+    starts, ends = block.starts[:, column], block.ends[:, column]
+    length = ends - starts
+    empty = length == 0
+    negative = (block.data[np.minimum(starts, len(block.data) - 1)] == MINUS) & ~empty
+    width = min(int(length.max(initial=0)), MOST_DIGITS + 1)
+    at = ends[:, None] - np.arange(width, 0, -1)
+    digits = block.data[np.maximum(at, 0)] - np.uint8(ZERO)
+    inside = at >= starts[:, None]
+    other = inside & (digits > 9)
+    bad = (other.sum(axis=1) != negative) | (length - negative > MOST_DIGITS) | (negative & (length == 1))
+    digits[other | ~inside] = 0
+    weights = 10 ** np.arange(width - 1, -1, -1)
+    if width <= FLOAT_DIGITS:
+        values = (digits.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+    else:
+        values = digits.astype(np.int64) @ weights
+    return Numbers(np.where(negative, -values, values), empty, bad & ~empty, np.zeros(len(starts), dtype=np.bool_))
+
+
+def _decimals(block: Block, column: int, scale: int) -> Numbers:
     starts, ends = block.starts[:, column], block.ends[:, column]
     length = ends - starts
     last = len(block.data) - 1
@@ -41,10 +67,9 @@ def numbers(block: Block, column: int, scale: int = 1) -> Numbers:
     decimals = np.zeros(n, dtype=np.int64)
     point = np.zeros(n, dtype=np.bool_)
     empty = length == 0
-    first = block.data[np.minimum(starts, last)]
-    negative = (first == MINUS) & ~empty
-    most = MOST_DIGITS - (len(str(scale)) if scale > 1 else 0)
-    bad = (length - negative > most + (scale > 1)) | (negative & (length == 1))
+    negative = (block.data[np.minimum(starts, last)] == MINUS) & ~empty
+    most = MOST_DIGITS - len(str(scale))
+    bad = (length - negative > most + 1) | (negative & (length == 1))
     for k in range(min(int(length.max(initial=0)), most + 2)):
         inside = k < length
         if k == 0:
@@ -52,24 +77,17 @@ def numbers(block: Block, column: int, scale: int = 1) -> Numbers:
         char = block.data[np.minimum(starts + k, last)]
         digit = char - np.uint8(ZERO)
         is_digit = inside & (digit <= 9)
-        if scale > 1:
-            at_point = inside & (char == POINT) & ~point
-            decimals += is_digit & point
-            point |= at_point
-            bad |= inside & ~is_digit & ~at_point
-        else:
-            bad |= inside & ~is_digit
+        at_point = inside & (char == POINT) & ~point
+        decimals += is_digit & point
+        point |= at_point
+        bad |= inside & ~is_digit & ~at_point
         values = np.where(is_digit & ~bad, values * 10 + digit, values)
+    bad |= point & ((decimals == 0) | (length - negative == decimals + 1))
     bad &= ~empty
-    inexact = np.zeros(n, dtype=np.bool_)
-    if scale > 1:
-        bad |= point & (decimals == 0)
-        bad |= point & (length - negative == decimals + 1)
-        divisor = 10 ** np.where(bad, 0, decimals)
-        scaled = np.where(bad, 0, values) * scale
-        inexact = scaled % divisor != 0
-        values = scaled // divisor
-    return Numbers(np.where(negative, -values, values), empty, bad, inexact)
+    divisor = 10 ** np.where(bad, 0, decimals)
+    scaled = np.where(bad, 0, values) * scale
+    values = scaled // divisor
+    return Numbers(np.where(negative, -values, values), empty, bad, scaled % divisor != 0)
 
 
 def days(block: Block, column: int) -> tuple[Ints, Flags]:

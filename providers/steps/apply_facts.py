@@ -71,8 +71,7 @@ def write(batch: Batch, rows: FactRows, delivered: set[date]) -> Difference:
     table, history = fact_tables(batch.feed, batch.subject)
     known = np.array([as_number(day) for day in delivered], dtype=np.int64)
     met = np.isin(rows.keys["day"], known)
-    present = np.unique(rows.keys["day"])
-    ensure_months(table._meta.db_table, {month_of(as_date(int(day))) for day in present})
+    ensure_months(table._meta.db_table, {month_of(as_date(day)) for day in present_days(rows)})
     difference = Difference()
     if not met.all():
         new = rows if not met.any() else rows.only(~met)
@@ -90,6 +89,12 @@ def write(batch: Batch, rows: FactRows, delivered: set[date]) -> Difference:
     return difference
 
 
+def present_days(rows: FactRows) -> list[int]:
+    """Return the days that have rows; the rows are sorted by day."""
+    days = rows.keys["day"]
+    return [int(day) for day in days[np.flatnonzero(np.diff(days, prepend=days[0] - 1))]]
+
+
 def _record(rows: FactRows, batch: Batch, part: slice) -> bytes:
     """Lay a part of the rows out as binary COPY data; unknown states are NULL."""
     key = list(rows.keys)
@@ -104,7 +109,7 @@ def _record(rows: FactRows, batch: Batch, part: slice) -> bytes:
     record["fields"] = len(columns)
     for name, kind, values in columns:
         record[f"{name} length"] = int(kind[-1])
-        record[name] = values - POSTGRES_EPOCH if name == "day" else values
+        record[name] = values if name != "day" else values - POSTGRES_EPOCH
     if not rows.unknown:
         return record.tobytes()
     kept = np.ones((count, record.itemsize), dtype=np.bool_)

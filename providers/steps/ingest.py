@@ -28,7 +28,7 @@ from providers.readers.faults import Fault, Faults
 from providers.readers.fields import Codes, as_date
 from providers.readers.mapping import PLAIN, Mapping, MappingInvalid
 from providers.readers.registers import read_register
-from providers.steps.apply_facts import add_delivered, fact_tables, key_columns, write
+from providers.steps.apply_facts import add_delivered, fact_tables, key_columns, present_days, write
 from providers.steps.reach import mark_reached, standing_keys
 from providers.steps.register_feeds import Applied, apply_register, register_codes
 from providers.steps.unusual_days import name_unusual_days
@@ -300,7 +300,7 @@ def _ingest_facts(delivery: Delivery, content: BinaryIO) -> Batch:
     file = read_facts(content, _rules(delivery.feed), delivery.mapping)
     days: list[date] = []
     if file.rows is not None:
-        days = [as_date(int(number)) for number in sorted(set(file.rows.keys["day"].tolist()))]
+        days = [as_date(number) for number in present_days(file.rows)]
         if delivery.covers:
             first, last = delivery.covers
             if not first <= days[0] <= days[-1] <= last:

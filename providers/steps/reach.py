@@ -109,7 +109,7 @@ def _note(reached: dict[int, int], providers: Ints, days: Ints) -> None:
 def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints, roles: list[str]) -> None:
     """Note the providers bound to a subject on a day it has a row of."""
     present, place = np.unique(subjects, return_inverse=True)
-    spots = np.unique(place * DAYS + days)
+    spots = np.sort(place * DAYS + days)
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL(
