@@ -3,7 +3,6 @@
 import csv
 import os
 import sys
-import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,11 +63,10 @@ def write(rows: Iterable[list[str]], file: SupportsWrite) -> None:
 
 def write_file(rows: Iterable[list[str]], path: Path) -> None:
     """Write a whole file or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with part.open("x", encoding="utf-8", newline="") as file:
             write(rows, file)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
