@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dj_database_url
-from django.utils.csp import CSP
 from django.templatetags.static import static
+from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -200,9 +200,9 @@ ADMIN_CSP = SECURE_CSP | {
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
 }
 
-# Mail: SMTP where a host is named, else files in the data folder.
-# Where links in mail lead: the address people reach the portal by, without a slash at its end.
+# Where links in mails lead, without a slash at its end; `up` sets it to the port it took.
 PORTAL_URL = env_text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
+# Mail: SMTP where a host is named, else files in the data folder.
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_text("PORTAL_FROM_EMAIL", "portal@localhost")
 MAILERS = {
     "default": {
@@ -279,8 +279,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Service-provider ecosystem portal",
-    "DESCRIPTION": "Register, ingest, roll up, score, tier, fund, publish. Money is integer fen; days are business days "
-    "in Asia/Shanghai; periods are half-open; identifiers are strings.",
+    "DESCRIPTION": "Register, ingest, roll up, score, tier, fund, publish. Money is integer fen; days are business "
+    "days in Asia/Shanghai; periods are half-open; identifiers are strings.",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -295,9 +295,6 @@ SPECTACULAR_SETTINGS = {
         "RunKindEnum": "scoring.models.runs.Run.Kind",
     },
 }
-
-# The portal's own address in mails; `up` sets it to the port it took.
-PUBLIC_URL = env_text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 
 # Sign-in: by email, confirmed by a code; a second factor for staff in every session (ecosystem/middleware.py).
 LOGIN_URL = "account_login"

@@ -52,7 +52,7 @@ class AuditManager(models.Manager.from_queryset(AuditQuerySet)):  # type: ignore
         detail: dict[str, object] | None = None,
     ) -> AuditEntry:
         """Write one entry in the caller's transaction; ``action`` is the step's function name."""
-        return AuditEntry._default_manager.create(
+        entry: AuditEntry = AuditEntry._default_manager.create(
             verb=verb,
             action=action,
             subject_kind=subject._meta.model_name or "",
@@ -62,6 +62,7 @@ class AuditManager(models.Manager.from_queryset(AuditQuerySet)):  # type: ignore
             cause=cause,
             detail=detail or {},
         )
+        return entry
 
 
 class AuditEntry(models.Model):

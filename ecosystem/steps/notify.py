@@ -46,7 +46,7 @@ def post_email(
     with translation.override(language):
         text = render_to_string(
             f"emails/{template}.txt",
-            {**(context or {}), "recipient": to if isinstance(to, User) else None, "portal_url": settings.PUBLIC_URL},
+            {**(context or {}), "recipient": to if isinstance(to, User) else None, "portal_url": settings.PORTAL_URL},
         )
     subject, _, body = text.strip().partition("\n")
     message, created = OutboxMessage.objects.get_or_create(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from providers.measures import Measure
 
 
-def _columns(measures: Iterable[Measure], *, null: bool) -> dict[str, models.Field[int, int]]:
+def _columns(measures: Iterable[Measure], *, null: bool) -> dict[str, models.Field[int | None, int | None]]:
     return {
         measure.code: models.BigIntegerField(measure.name_en, null=True)
         if null
@@ -35,7 +35,7 @@ def _meta(table: str, index: str) -> type:
 class _ProviderDays(models.Model):
     """Key of both tables, day first."""
 
-    pk: ClassVar[models.CompositePrimaryKey]
+    pk: ClassVar[models.CompositePrimaryKey]  # type: ignore[misc]
     day = models.DateField()
     provider_id = models.BigIntegerField()
 
