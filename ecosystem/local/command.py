@@ -16,6 +16,7 @@ WITHOUT_DATABASE = frozenset(
         "collectstatic",
         "compilemessages",
         "diffsettings",
+        "feed_columns",
         "findstatic",
         "help",
         "makemessages",
