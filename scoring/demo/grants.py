@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 CASH = "ZAOFENG_2021/cash"
 TRAFFIC = "ZAOFENG_2021/traffic"
+FUND = "ZAOFENG_2021/fund"
 
 
 def grant_all(
     world: World, incentives: User, finance: User, report: Callable[[str, int, int], None]
 ) -> None:
     """Book every grant of the world."""
-    pools = {pool.code: pool.pk for pool in BudgetPool.objects.filter(code__in=[CASH, TRAFFIC])}
+    pools = {pool.code: pool.pk for pool in BudgetPool.objects.filter(code__in=[CASH, TRAFFIC, FUND])}
     providers = dict(Provider.objects.values_list("code", "pk"))
     total = len(world.traffic_grants) + len(world.cash_grants)
     for number, grant in enumerate(world.traffic_grants):
@@ -50,6 +51,20 @@ def grant_all(
         if grant.expired:
             with at(expires, 1):
                 fund.expire_grant(booked.pk)
+    for deal in world.fund_deals:
+        day = world.size.first_day + timedelta(days=deal.day)
+        with at(day, 15):
+            booked = fund.propose_grant(
+                pools[FUND],
+                provider_id=providers[world.providers[deal.provider].code],
+                amount=deal.committed,
+                reason="生态基金投资，投决会通过（演示）",
+                actor=incentives,
+            )
+            fund.approve_grant(booked.pk, actor=finance)
+        if deal.disbursed:
+            with at(min(day + timedelta(days=9), AS_OF), 15):
+                fund.settle_grant(booked.pk, amount=deal.disbursed, actor=finance)
     for number, cash in enumerate(world.cash_grants):
         report("grants", len(world.traffic_grants) + number, total)
         day = world.size.first_day + timedelta(days=cash.day)

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.db import connection
+
 from ecosystem import ledger, waker
 from ecosystem.accounts import create_demo_accounts
 from providers.measures import CATALOGUE
@@ -19,7 +21,7 @@ from scoring.demo.world import World, build
 from scoring.steps.benchmarks import freeze_granted
 from scoring.steps.nightly import freeze_closed_months
 from scoring.steps.plans import ensure_plans, import_baselines
-from scoring.tasks import register_work
+from scoring.steps.work import register_work
 
 BASELINES = Path(__file__).with_name("baselines.yaml")
 
@@ -63,6 +65,8 @@ def compute(world: World, report: Callable[[str, int, int], None]) -> None:
     """Freeze benchmarks and roll everything up; granted traffic needs a first pass for its own benchmark."""
     register_work()
     report("roll up", 0, 2)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # the planner has seen none of these rows yet
     freeze_closed_months(AS_OF)
     _drain("roll_up")
     report("roll up", 1, 2)

@@ -19,6 +19,9 @@ YI = 100_000_000
 CASH_GRANTED = int(0.61 * FEN_PER_YI)
 CASH_PAID = int(0.52 * FEN_PER_YI)
 CASH_CLAWED_BACK = int(0.03 * FEN_PER_YI)
+FUND_COMMITTED = int(3.2 * FEN_PER_YI)
+FUND_DISBURSED = int(2.1 * FEN_PER_YI)
+FUND_DEALS = 7
 TRAFFIC_ISSUED = 683 * YI
 TRAFFIC_USED = 521 * YI
 TRAFFIC_EXPIRED = 74 * YI
@@ -37,6 +40,16 @@ class CashGrant:
     paid: int
     clawed_back: int
     is_proposed: bool = False
+
+
+@dataclass(slots=True)
+class FundDeal:
+    """One investment of the ecology fund: committed on a day (index), part of it disbursed; fen."""
+
+    provider: int
+    day: int
+    committed: int
+    disbursed: int
 
 
 @dataclass(slots=True)
@@ -72,7 +85,26 @@ def plan(world: World) -> None:
     first = max((PLAN_STARTS - size.first_day).days, 0)
     _traffic(world, rng, [one.index for one in working], worth, first)
     _cash(world, rng, [one.index for one in working], worth, first)
+    _fund(world, rng, [one.index for one in working], worth, first)
     _usage(world, rng)
+
+
+def _fund(
+    world: World,
+    rng: np.random.Generator,
+    working: list[int],
+    worth: np.ndarray[tuple[int], np.dtype[np.float64]],
+    first: int,
+) -> None:
+    """Commit the ecology fund to a few strong providers; the last deals wait for their money."""
+    who = np.argsort(-worth)[: FUND_DEALS * 2 : 2]
+    days = np.sort(rng.integers(first + 40, world.size.days - 10, FUND_DEALS)).tolist()
+    committed = _parts(FUND_COMMITTED, rng.uniform(0.5, 1.5, FUND_DEALS), 10_000_000)
+    left = FUND_DISBURSED
+    for provider, day, amount in zip(who.tolist(), days, committed, strict=True):
+        paid = min(left, amount)
+        left -= paid
+        world.fund_deals.append(FundDeal(working[provider], int(day), amount, paid))
 
 
 def _traffic(

@@ -51,6 +51,7 @@ class World:
     feeds: dict[str, Feed]
     traffic_grants: list[money.TrafficGrant] = field(default_factory=list)
     cash_grants: list[money.CashGrant] = field(default_factory=list)
+    fund_deals: list[money.FundDeal] = field(default_factory=list)
     sold: dict[int, Sold] = field(default_factory=dict)
 
     def settled_once(self, until: int, days: int) -> dict[int, int]:
