@@ -22,6 +22,8 @@ type Steppings = NDArray[np.object_]
 
 # Where an indicator is given directly there is no fact to count; it is moved in ten-thousandths.
 FINEST = Fraction(1, 10_000)
+# Copies tried at once for each lever of a search.
+FAN = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class _Trial:
     def score(self, steps: Steppings) -> Scores:
         """Score the copies; steps: (copies, levers) whole numbers."""
         given = {
-            Operand(lever.leaf.code, "given"): Column.of_fractions([lever.value + int(n) * lever.step for n in column])
+            Operand(lever.leaf.code, "given"): Column.of_fractions(
+                [lever.value + int(n) * lever.step if n else lever.value for n in column]
+            )
             for lever, column in zip(self.levers, steps.T, strict=True)
         }
         return score(self._rubric, self._inputs.repeated(self._row, len(steps)).with_columns(given))
@@ -136,18 +140,38 @@ def _path(trial: _Trial, grade: str, reached: Callable[[Scores], Bools]) -> Path
 
 
 def _singles(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
-    """Move every indicator by itself, all side by side, halving the ranges down to the smallest sufficient step."""
-    high = np.diag(np.array([lever.most for lever in trial.levers], dtype=object))
-    alive = np.diag(reached(trial.score(high)))
+    """Move every indicator by itself, all side by side, to the smallest sufficient step."""
+    most = np.array([lever.most for lever in trial.levers], dtype=object)
+    whole = np.diag(most)
+    alive = np.flatnonzero(reached(trial.score(whole)))
+    if not alive.size:
+        return ()
+    rows = whole[alive]
+    rows[np.arange(alive.size), alive] = _least(trial, reached, rows, alive)
+    final = trial.score(rows)
+    found = [(int(index), copy) for copy, index in enumerate(alive) if final.rated[copy]]
+    found.sort(key=lambda one: Fraction(int(rows[one[1], one[0]]), trial.levers[one[0]].most))
+    return tuple(trial.change(index, int(rows[copy, index]), final, copy) for index, copy in found)
+
+
+def _least(trial: _Trial, reached: Callable[[Scores], Bools], rows: Steppings, moved: NDArray[np.intp]) -> Steppings:
+    """Find for each row the fewest steps of its moved lever that are still enough; as the row stands is enough.
+
+    A score of many copies costs hardly more than one of few, so every round cuts the ranges into FAN + 1 parts.
+    """
+    cases = np.arange(len(rows))
+    high = rows[cases, moved]
     low = np.zeros_like(high)
-    while bool(np.any(alive & (high - low > 1))):
-        middle = np.where(alive, (low + high) // 2, high)
-        enough = reached(trial.score(middle))[:, None]
-        high, low = np.where(alive & enough, middle, high), np.where(alive & ~enough, middle, low)
-    final = trial.score(high)
-    found = [int(index) for index in np.flatnonzero(np.diag(alive)) if final.rated[index]]
-    found.sort(key=lambda index: Fraction(int(high[index, index]), trial.levers[index].most))
-    return tuple(trial.change(index, int(high[index, index]), final, index) for index in found)
+    parts = np.arange(1, FAN + 1).astype(object)
+    while bool(np.any(high - low > 1)):
+        ticks = low[:, None] + (high - low)[:, None] * parts // (FAN + 1)
+        copies = np.repeat(rows, FAN, axis=0)
+        copies[np.arange(len(copies)), np.repeat(moved, FAN)] = ticks.ravel()
+        enough = reached(trial.score(copies)).reshape(ticks.shape)
+        first = np.where(enough.any(axis=1), enough.argmax(axis=1), FAN)
+        fence = np.concatenate([low[:, None], ticks, high[:, None]], axis=1)
+        low, high = fence[cases, first], fence[cases, first + 1]
+    return high
 
 
 def _mix(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
@@ -165,12 +189,8 @@ def _mix(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...
     enough = np.flatnonzero(reached(trial.score(steps)))
     if not enough.size:
         return ()
-    row, last = steps[enough[0]][None, :], int(order[enough[0]])
-    low, high = 0, int(most[last])
-    while high - low > 1:
-        row[0, last] = middle = (low + high) // 2
-        low, high = (low, middle) if reached(trial.score(row))[0] else (middle, high)
-    row[0, last] = high
+    row, last = steps[enough[0]][None, :], order[enough[0]]
+    row[0, last] = _least(trial, reached, row, np.array([last]))[0]
     final = trial.score(row)
     return tuple(trial.change(int(index), int(row[0, index]), final, 0) for index in order[: enough[0] + 1])
 
