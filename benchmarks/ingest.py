@@ -25,7 +25,7 @@ TARGET = 0.40
 MEASURES = ("gmv_placed", "gmv_paid", "gmv_strict", "gmv_settled", "placed_orders", "paid_orders", "strict_orders")
 
 
-def start() -> Callable[[], None]:
+def start() -> Callable[[], object]:
     """Start a throw-away database, migrate it, and return what stops it."""
     folder = Path(tempfile.mkdtemp(prefix="portal-benchmark-"))
     folder.chmod(0o711)

@@ -67,10 +67,11 @@ def expected(codes: set[str], period: str) -> dict[str, dict[str, Any]]:
 def compare(codes: set[str], period: str, first: date, last: date) -> tuple[int, list[tuple[object, ...]]]:
     """Hold our figures of a period against the independent ones: how many, and those that differ."""
     before, until = running_totals(first - timedelta(days=1)), running_totals(last)
-    compared, different = 0, []
+    compared = 0
+    different: list[tuple[object, ...]] = []
     for code, theirs in expected(codes, period).items():
         ours = {name: until.get(code, NOTHING)[name] - before.get(code, NOTHING)[name] for name in TOTALS}
-        pairs = [(name, ours[name], theirs.get(name, 0)) for name in TOTALS]
+        pairs: list[tuple[str, object, object]] = [(name, ours[name], theirs.get(name, 0)) for name in TOTALS]
         pairs += [
             ("cancel_rate", rate(ours["cancelled_orders"], ours["orders"]), theirs.get("cancel_rate")),
             ("late_rate", rate(ours["late_orders"], ours["delivered_orders"]), theirs.get("late_rate")),
@@ -93,7 +94,8 @@ def test_real_orders_give_the_independent_figures(capsys: pytest.CaptureFixture[
     for kind, (role, count) in KINDS.items():
         codes = set(Provider.objects.filter(bindings__role=role).values_list("code", flat=True))
         assert len(codes) == count
-        compared, different = 0, []
+        compared = 0
+        different: list[tuple[object, ...]] = []
         for period, (first, last) in periods.items():
             figures, wrong = compare(codes, period, date.fromisoformat(first), date.fromisoformat(last))
             compared, different = compared + figures, different + wrong
