@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
@@ -25,6 +25,7 @@ from ecosystem.version import code_version
 ATTEMPTS_BEFORE_PARKING = 6
 FIRST_BACKOFF = timedelta(seconds=2)
 STEP_SECONDS = 0.5  # a correction never waits longer than one rebuild step
+DEARER = 1.25  # halving a step that raises the cost per scope by more is taken back
 LONGEST_ERROR = 2000
 
 logger = logging.getLogger(__name__)
@@ -64,15 +65,26 @@ class _Kind:
 
 @dataclass(slots=True)
 class _Pace:
-    """How many scopes a step takes: fewer when steps run long, more when they run short."""
+    """How many scopes a step takes: fewer when steps run long, more when they run short.
+
+    Where a step costs much the same however few it takes, smaller ones would only make the whole longer.
+    """
 
     size: int
-    full: bool = field(default=False)
+    taken: int = 0
+    least: int = 1
+    each: float = 0.0  # seconds per scope of the last full step
 
     def learn(self, seconds: float) -> None:
-        if seconds > STEP_SECONDS:
-            self.size = max(1, self.size // 2)
-        elif self.full and seconds < STEP_SECONDS / 2:
+        if self.taken < self.size:
+            return
+        each, before = seconds / self.taken, self.each
+        self.each = each
+        if before and each > DEARER * before and self.taken > 1:
+            self.least = self.size = self.size * 2
+        elif seconds > STEP_SECONDS:
+            self.size = max(self.least, self.size // 2)
+        elif seconds < STEP_SECONDS / 2:
             self.size *= 2
 
 
@@ -155,7 +167,7 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
         due: list[tuple[int, int]] = cursor.fetchall()
         fresh = [scope for scope, attempts in due if attempts == 0]
         chosen = fresh or [scope for scope, _ in due[:1]]
-        pace.full = len(fresh) == pace.size
+        pace.taken = len(chosen) if fresh else 0
         # Until the second transaction holds the rows, the backoff keeps other workers away; should this one die, it
         # is also the delay before the next attempt. Somebody who died at the last attempt is parked here.
         cursor.execute(

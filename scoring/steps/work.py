@@ -14,7 +14,7 @@ DEBOUNCE = timedelta(seconds=2)
 
 def register_work() -> None:
     """Name what works off each kind of mark, in the order of the flow."""
-    ledger.register("roll_up", roll_up, batch_size=32)
+    ledger.register("roll_up", roll_up, batch_size=64)
     ledger.register("score", score.handle, debounce=DEBOUNCE, after="roll_up")
     ledger.register("tier", tier.handle, debounce=DEBOUNCE, after="score")
     ledger.register("run", score.handle_run)

@@ -13,6 +13,7 @@ from scoring.steps.benchmarks import granted_rates
 from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch, number
 from scoring.steps.rolling.coverage import Carriers, Cover
 from scoring.steps.rolling.days import Days
+from scoring.steps.rolling.live import first_sessions
 
 OPERATED_KNOWN_AFTER = 14  # days until the look-back of an operated session is over
 OPERATED_HOURS_AHEAD = 24
@@ -88,23 +89,7 @@ def live_rooms(carriers: Carriers, roles: Sequence[str], first_day: int, until: 
     """Return the spans of bound rooms, each from its first valid session in [first_day, until) on."""
     cover = carriers.rooms(roles)
     rooms = np.unique(cover.subject)
-    found = fetch(
-        sql.SQL(
-            "WITH wanted AS MATERIALIZED (SELECT room.id, DATE '2000-01-01' + laid.day AS day"
-            " FROM unnest(%(rooms)s::bigint[]) AS room(id), generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day))"
-            " SELECT wanted.id, (min(fact.day) - DATE '2000-01-01')::bigint FROM wanted JOIN fact_live_streamer fact"
-            " ON fact.day = wanted.day AND fact.streamer_id = wanted.id WHERE fact.valid_sessions > 0"
-            " AND fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1"
-        ),
-        2,
-        {
-            "rooms": rooms.tolist(),
-            "lo": first_day,
-            "hi": until,
-            "first": day_of(first_day),
-            "last": day_of(until),
-        },
-    )
+    found = first_sessions(rooms.tolist(), first_day, until)
     went_live = np.full(len(rooms), NEVER, dtype=np.int64)
     went_live[np.searchsorted(rooms, found[:, 0])] = found[:, 1]
     lo = np.maximum(cover.lo, went_live[np.searchsorted(rooms, cover.subject)])

@@ -48,13 +48,17 @@ WITH merchant_role AS MATERIALIZED (
   WHERE binding.status = 'confirmed' AND binding.role = ANY(%(priority)s)
     AND room.id IN (SELECT streamer_id FROM staged_settled)
 ), merchant_first AS MATERIALIZED (
-  SELECT subject_id, provider_id, place, unnest(datemultirange(period) - coalesce((SELECT range_agg(prior.period)
-    FROM merchant_role prior WHERE prior.subject_id = found.subject_id AND prior.place < found.place), '{}')) AS span
-  FROM merchant_role found
+  SELECT found.subject_id, found.provider_id, found.place,
+    unnest(datemultirange(found.period) - coalesce(range_agg(prior.period), '{}')) AS span
+  FROM merchant_role found LEFT JOIN merchant_role prior
+    ON prior.subject_id = found.subject_id AND prior.place < found.place
+  GROUP BY found.subject_id, found.provider_id, found.place, found.period
 ), room_first AS MATERIALIZED (
-  SELECT subject_id, provider_id, place, unnest(datemultirange(period) - coalesce((SELECT range_agg(prior.period)
-    FROM room_role prior WHERE prior.subject_id = found.subject_id AND prior.place < found.place), '{}')) AS span
-  FROM room_role found
+  SELECT found.subject_id, found.provider_id, found.place,
+    unnest(datemultirange(found.period) - coalesce(range_agg(prior.period), '{}')) AS span
+  FROM room_role found LEFT JOIN room_role prior
+    ON prior.subject_id = found.subject_id AND prior.place < found.place
+  GROUP BY found.subject_id, found.provider_id, found.place, found.period
 )
 SELECT provider_id, (day - DATE '2000-01-01')::bigint, sum(gmv_settled)::bigint FROM (
   SELECT fact.day, fact.gmv_settled, CASE WHEN by_merchant.place <= coalesce(by_room.place, by_merchant.place)

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from psycopg import sql
 
+from scoring.steps.rolling import live
 from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.spans import Span, month_end, month_ends, union
@@ -91,8 +92,8 @@ def add_streamers(days: Days, first_day: int) -> None:
         return
     persons = sorted({person for _, person in people.signed})
     place = {person: row for row, person in enumerate(persons)}
-    live = _Live.load(people.rooms, place, days.lo - max(SURVIVAL_DAYS, WEEKS * WEEK_DAYS), days.hi)
-    active = live.active()[:, days.lo - live.lo :]
+    watched = _Live.load(people.rooms, place, days.lo - max(SURVIVAL_DAYS, WEEKS * WEEK_DAYS), days.hi)
+    active = watched.active()[:, days.lo - watched.lo :]
     tiers = _Tiers.load(people.rooms, place, first_day, days.hi)
     confirmed = tiers.confirmed(days.lo, days.hi)
     by_person: dict[int, list[tuple[int, list[Span]]]] = defaultdict(list)
@@ -122,7 +123,7 @@ def add_streamers(days: Days, first_day: int) -> None:
         if provider in wanted and days.lo <= due < days.hi:
             row = int(np.searchsorted(days.providers, provider))
             days.of("streamers_due_90d")[row, due - days.lo] += 1
-            days.of("streamers_survived_90d")[row, due - days.lo] += live.survived(place[person], due)
+            days.of("streamers_survived_90d")[row, due - days.lo] += watched.survived(place[person], due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +137,7 @@ class _Live:
 
     @classmethod
     def load(cls, rooms: dict[int, int], place: dict[int, int], lo: int, hi: int) -> _Live:
-        rows = fetch(
-            sql.SQL(
-                "WITH wanted AS MATERIALIZED (SELECT room.id, DATE '2000-01-01' + laid.day AS day"
-                " FROM unnest(%(rooms)s::bigint[]) AS room(id),"
-                " generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day))"
-                " SELECT fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0),"
-                " coalesce(fact.live_seconds, 0), coalesce(fact.uv_private, 0) + coalesce(fact.uv_public_organic, 0)"
-                " + coalesce(fact.uv_public_paid, 0) + coalesce(fact.uv_unknown, 0)"
-                " FROM wanted JOIN fact_live_streamer fact ON fact.day = wanted.day AND fact.streamer_id = wanted.id"
-                " WHERE fact.day >= %(first)s AND fact.day < %(last)s"
-            ),
-            5,
-            {"rooms": sorted(rooms), "lo": lo, "hi": hi, "first": day_of(lo), "last": day_of(hi)},
-        )
+        rows = live.daily(rooms, lo, hi)
         persons = np.array([place[rooms[room]] for room in rows[:, 0].tolist()], dtype=np.int64)
         arrays = []
         for column in (2, 3, 4):
@@ -178,12 +166,25 @@ class _Live:
         return int(enough and watched)
 
 
+def confirmed_tiers(ends: list[int], tiers: list[int]) -> list[tuple[int, int]]:
+    """Return (month's end, confirmed tier from the next day on): three month-ends running on one side move it."""
+    found: list[tuple[int, int]] = []
+    confirmed = tiers[0] if tiers else 1
+    for place, end in enumerate(ends):
+        recent = tiers[max(0, place - TIER_MONTHS + 1) : place + 1]
+        if len(recent) == TIER_MONTHS and min(recent) > confirmed:
+            confirmed = min(recent)
+        elif len(recent) == TIER_MONTHS and max(recent) < confirmed:
+            confirmed = max(recent)
+        found.append((end, confirmed))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Tiers:
-    """Tier of every person at each month's end, from the first month any feed delivered."""
+    """Confirmed tier of every person after each month's end, from the first month any feed delivered; L1 before."""
 
-    ends: list[int]
-    tier: Ints  # (persons, month-ends)
+    walked: list[list[tuple[int, int]]]  # per person: (month's end, confirmed tier from the next day on)
 
     @classmethod
     def load(cls, rooms: dict[int, int], place: dict[int, int], first_day: int, hi: int) -> _Tiers:
@@ -195,7 +196,7 @@ class _Tiers:
                     "SELECT fact.streamer_id, closing.number::bigint, sum(fact.gmv_settled)::bigint"
                     " FROM fact_sales_merchant fact JOIN unnest(%(ends)s::date[]) WITH ORDINALITY AS"
                     " closing(day, number) ON fact.day <= closing.day AND fact.day > closing.day - %(days)s"
-                    " WHERE fact.streamer_id = ANY(%(rooms)s) AND fact.gmv_settled <> 0 AND fact.day > %(first)s"
+                    " WHERE fact.streamer_id + 0 = ANY(%(rooms)s) AND fact.gmv_settled <> 0 AND fact.day > %(first)s"
                     " AND fact.day <= %(last)s GROUP BY 1, 2"
                 ),
                 3,
@@ -209,35 +210,25 @@ class _Tiers:
             )
             persons = np.array([place[rooms[room]] for room in rows[:, 0].tolist()], dtype=np.int64)
             np.add.at(gmv, (persons, rows[:, 1] - 1), rows[:, 2])
-        return cls(ends, 1 + np.searchsorted(np.array(TIERS_FEN), gmv, side="right").astype(np.int64))
-
-    def walk(self, person: int) -> list[tuple[int, int]]:
-        """Return (month's end, confirmed tier from that day on); L1 before the first."""
-        found: list[tuple[int, int]] = []
-        tiers = self.tier[person].tolist()
-        confirmed = tiers[0] if tiers else 1
-        for number, end in enumerate(self.ends):
-            recent = tiers[max(0, number - TIER_MONTHS + 1) : number + 1]
-            if len(recent) == TIER_MONTHS and min(recent) > confirmed:
-                confirmed = min(recent)
-            elif len(recent) == TIER_MONTHS and max(recent) < confirmed:
-                confirmed = max(recent)
-            found.append((end, confirmed))
-        return found
+        tier = 1 + np.searchsorted(np.array(TIERS_FEN), gmv, side="right")
+        return cls([confirmed_tiers(ends, row) for row in tier.tolist()])
 
     def steps(self, person: int) -> list[tuple[int, int]]:
         """Return (day confirmed, +1 or −1) of each promotion and demotion."""
-        walked = self.walk(person)
-        return [(day, 1 if after > before else -1) for (_, before), (day, after) in pairwise(walked) if after != before]
+        return [
+            (day, 1 if after > before else -1)
+            for (_, before), (day, after) in pairwise(self.walked[person])
+            if after != before
+        ]
 
     def on(self, person: int, day: int) -> int:
         """Return the confirmed tier as a day begins."""
-        return next((tier for end, tier in reversed(self.walk(person)) if end < day), 1)
+        return next((tier for end, tier in reversed(self.walked[person]) if end < day), 1)
 
     def confirmed(self, lo: int, hi: int) -> Ints:
         """Return the tier before that day's step, per person and day of [lo, hi)."""
-        result = np.ones((len(self.tier), hi - lo), dtype=np.int64)
-        for person in range(len(self.tier)):
-            for end, tier in self.walk(person):
+        result = np.ones((len(self.walked), hi - lo), dtype=np.int64)
+        for person, steps in enumerate(self.walked):
+            for end, tier in steps:
                 result[person, max(end + 1 - lo, 0) :] = tier
         return result
