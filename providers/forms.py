@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from ecosystem.clock import business_today
 from providers import credit_code, documents
@@ -191,7 +191,9 @@ class ProposalForm(forms.Form):
         initial="merchant",
     )
     code = forms.CharField(
-        label=gettext_lazy("Code"), max_length=64, help_text=gettext_lazy("The code of the merchant or streamer.")
+        label=pgettext_lazy("in the register", "Code"),
+        max_length=64,
+        help_text=gettext_lazy("The code of the merchant or streamer."),
     )
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=BindingRole.choices)
     starts_on = _day(gettext_lazy("First day"))

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from providers.choices import BindingRole
 from providers.models.provider import Provider
@@ -48,7 +49,7 @@ class Binding(models.Model):
         PROPOSED = "proposed", _("waits for confirmation")
         CONFIRMED = "confirmed", _("confirmed")
         DECLINED = "declined", _("declined")
-        WITHDRAWN = "withdrawn", _("withdrawn")
+        WITHDRAWN = "withdrawn", pgettext_lazy("of a proposal", "withdrawn")
 
     provider = models.ForeignKey(
         "providers.Provider", verbose_name=_("provider"), on_delete=models.PROTECT, related_name="bindings"

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ecosystem.errors import WrongStatus
 from scoring.core.inputs import Inputs
@@ -83,7 +84,7 @@ class Run(models.Model):
     class Status(models.TextChoices):
         """open → frozen → computed → reviewed → published → superseded."""
 
-        OPEN = "open", _("open")
+        OPEN = "open", pgettext_lazy("of a run", "open")
         FROZEN = "frozen", _("frozen")
         COMPUTED = "computed", _("computed")
         REVIEWED = "reviewed", _("reviewed")
