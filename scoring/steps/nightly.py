@@ -1,4 +1,4 @@
-"""What falls due with a new business day: benchmarks of closed months, providers whose days must go on."""
+"""What falls due with a new business day: benchmarks of closed months, grants and papers that lapse."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ecosystem import ledger
 from ecosystem.clock import business_today
 from ecosystem.models import ScheduleSlot
 from providers.models import DeliveredDay
+from providers.steps.expiry import remind_expiring
 from scoring.steps.benchmarks import freeze_month, month_after, months
 from scoring.steps.fund import expire_due_grants
 
@@ -26,6 +27,7 @@ def nightly() -> bool:
         freeze_closed_months(today)
         ledger.mark("score", [("current", None)], cause=f"the business day {today}")
     expire_due_grants()
+    remind_expiring()
     return True
 
 
