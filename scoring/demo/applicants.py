@@ -18,7 +18,8 @@ from providers.models import Qualification
 from providers.steps import qualifications, register
 from scoring.demo import names
 from scoring.demo.clock import at
-from scoring.demo.population import AS_OF, belts, generator
+from scoring.demo.population import belts, generator
+from scoring.demo.sizes import AS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from scoring.demo.sizes import Size
 
 # How far an application is taken.
-DRAFT, SUBMITTED, IN_REVIEW, RETURNED, REJECTED, SILENT = "draft submitted in_review returned rejected silent".split()
+DRAFT, SUBMITTED, IN_REVIEW, RETURNED, REJECTED, SILENT = [
+    "draft",
+    "submitted",
+    "in_review",
+    "returned",
+    "rejected",
+    "silent",
+]
 _KINDS = (("LOCAL_MERCHANT", 0.55), ("BRAND", 0.2), ("MCN", 0.13), ("BELT", 0.05), ("SUPPLY", 0.04), ("TRAINING", 0.03))
 _REASONS = (
     "团队规模证明不足十人，请补充社保记录（演示）。",
@@ -83,7 +91,14 @@ def applicants(size: Size) -> list[Applicant]:
         + [REJECTED] * (size.rejected - size.silent)
         + [SILENT] * size.silent
     )
-    spans = {DRAFT: (1, 40), SUBMITTED: (0, 6), IN_REVIEW: (2, 14), RETURNED: (5, 30), REJECTED: (20, 300), SILENT: (25, 80)}
+    spans = {
+        DRAFT: (1, 40),
+        SUBMITTED: (0, 6),
+        IN_REVIEW: (2, 14),
+        RETURNED: (5, 30),
+        REJECTED: (20, 300),
+        SILENT: (25, 80),
+    }
     return [
         Applicant(number, goal, AS_OF - timedelta(days=int(rng.integers(*spans[goal]))))
         for number, goal in enumerate(goals)
@@ -184,5 +199,3 @@ def _hand_in_papers(provider_id: int, owner: User, day: date, index: int) -> Non
             file=paper(f"{index:04d}-{number + 1}"),
             actor=owner,
         )
-
-

@@ -12,7 +12,7 @@ import numpy as np
 from providers.models import Batch
 from providers.steps.ingest import ingest
 from scoring.demo.clock import at
-from scoring.demo.population import AS_OF
+from scoring.demo.sizes import AS_OF
 
 if TYPE_CHECKING:
     from scoring.demo.rows import Ints
@@ -38,7 +38,7 @@ class Part:
 def file_of(world: World, feed: Feed, inside: Ints) -> io.BytesIO:
     """Return rows of a feed as CSV."""
     start = np.datetime64(world.size.first_day)
-    days = np.datetime_as_string(start + np.arange(world.size.days), unit="D").tolist()
+    days = np.datetime_as_string(start + np.arange(world.size.days).astype("timedelta64[D]"), unit="D").tolist()
     codes = {
         "merchant": [one.code for one in world.merchants],
         "streamer": [one.code for one in world.rooms],

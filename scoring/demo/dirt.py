@@ -36,10 +36,11 @@ from ecosystem.steps.accounts import open_account
 from providers.models import Binding, Membership, Provider
 from providers.models.members import MemberRole
 from providers.steps import bind, register
-from scoring.demo import deliver as delivery, names, registers
+from scoring.demo import deliver as delivery
+from scoring.demo import names, registers
 from scoring.demo.clock import at
-from scoring.demo.population import AS_OF
 from scoring.demo.registers import file_of
+from scoring.demo.sizes import AS_OF
 from scoring.demo.stories import by_story
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def before_facts(world: World, users: Mapping[str, User]) -> None:
     for one in world.providers:
         providers[one.code].bank_account_digest = names.bank_account_digest(one.bank_number)
     Provider.objects.bulk_update(providers.values(), ["bank_account_digest"], batch_size=2000)
-    delivery.send(
-        "bindings", registers.double_claim(world), key="bindings-claim", received=AS_OF - timedelta(days=39)
-    )
+    delivery.send("bindings", registers.double_claim(world), key="bindings-claim", received=AS_OF - timedelta(days=39))
     _exits(world, providers, users["governance"])
 
 

@@ -35,8 +35,8 @@ class Table:
 def state_days(size: Size) -> Ints:
     """Return the days whose end states are delivered: each month's last, and the last week."""
     days = np.arange(size.days)
-    dates = np.datetime64(size.first_day) + days
-    last_of_month = (dates + 1).astype("datetime64[M]") != dates.astype("datetime64[M]")
+    dates = np.datetime64(size.first_day) + days.astype("timedelta64[D]")
+    last_of_month = (dates + np.timedelta64(1, "D")).astype("datetime64[M]") != dates.astype("datetime64[M]")
     found: Ints = days[last_of_month | (days >= size.days - STATE_DAYS_AT_END)]
     return found
 
@@ -190,22 +190,18 @@ def service(
         "delivered_orders": delivered,
         "late_orders": split(delivered, 1.02 - habits["pickup"], rng),
     }
-    table = _table(
-        weekly(sold.day + 2, sold.merchant), sold.merchant, np.full(len(sold.day), -1), columns, size.days
-    )
+    table = _table(weekly(sold.day + 2, sold.merchant), sold.merchant, np.full(len(sold.day), -1), columns, size.days)
     level = 300 + np.rint(np.clip(140 + 40 * provider.ability, 20, 195)).astype(np.int64)
     table.measures["shop_experience_score"] = level + rng.integers(-8, 6, len(table.day))
     return table
 
 
-def supply(
-    sold: Sold, roster: Roster, habits: Habits, rng: np.random.Generator, size: Size
-) -> tuple[Table, Table]:
+def supply(sold: Sold, roster: Roster, habits: Habits, rng: np.random.Generator, size: Size) -> tuple[Table, Table]:
     """Return source goods and inspections per shop and week, and the same with SKU states on state days."""
     nothing = np.zeros_like(sold.strict)
     source = split_money(sold.settled, habits["source_goods"], rng)
     week = np.unique(np.stack([weekly(sold.day, sold.merchant), sold.merchant]), axis=1)
-    drawn = rng.poisson(0.13, week.shape[1])
+    drawn: Ints = np.asarray(rng.poisson(0.13, week.shape[1]), np.int64)
     checked: Columns = {
         "gmv_settled_source_goods": np.concatenate([source, np.zeros(len(drawn), np.int64)]),
         "inspections": np.concatenate([nothing, drawn]),
@@ -216,16 +212,15 @@ def supply(
     return flows, _goods_on_offer(flows, roster, habits, rng, size)
 
 
-def _goods_on_offer(
-    flows: Table, roster: Roster, habits: Habits, rng: np.random.Generator, size: Size
-) -> Table:
+def _goods_on_offer(flows: Table, roster: Roster, habits: Habits, rng: np.random.Generator, size: Size) -> Table:
     """Take the state days out of the flows and give every served shop a row there, with its SKUs."""
     when = state_days(size)
     served = serving(roster, size.days)[:, when]
     slot, place = np.nonzero(served >= 0)
     day, merchant = when[place], served[slot, place]
     on_state_day = np.isin(flows.day, when)
-    listed = (np.random.default_rng(len(roster.merchants)).integers(25, 160, len(roster.merchants)))[merchant]
+    catalogue: Ints = rng.integers(25, 160, len(roster.merchants))
+    listed = catalogue[merchant]
     columns: Columns = {}
     for name, values in flows.measures.items():
         columns[name] = np.concatenate([np.zeros(len(day), np.int64), values[on_state_day]])
@@ -256,9 +251,7 @@ def advertising(sold: Sold, roster: Roster, habits: Habits, rng: np.random.Gener
     spend = (sold.strict * rng.uniform(0.03, 0.07) * rng.uniform(0.7, 1.3, len(sold.day))).astype(np.int64)
     brought = spend * back * habits["ad_return"] * rng.lognormal(0, 0.15, len(spend))
     columns: Columns = {"ad_spend": spend, "ad_gmv_strict": brought.astype(np.int64)}
-    return _table(
-        weekly(sold.day, sold.merchant), sold.merchant, np.full(len(spend), -1), columns, days
-    )
+    return _table(weekly(sold.day, sold.merchant), sold.merchant, np.full(len(spend), -1), columns, days)
 
 
 def _trailing(values: Floats, window: int) -> Floats:
@@ -268,9 +261,7 @@ def _trailing(values: Floats, window: int) -> Floats:
     return found
 
 
-def people(
-    provider: Provider, sold: Sold, roster: Roster, habits: Habits, size: Size, declared: bool
-) -> Table:
+def people(provider: Provider, sold: Sold, roster: Roster, habits: Habits, size: Size, declared: bool) -> Table:
     """Return distinct buyers and distribution streamers of one provider, on state days."""
     rng = generator(6, len(size.name), provider.index)
     orders = np.bincount(sold.day, weights=sold.orders * 0.885, minlength=size.days)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scoring.demo import season
-from scoring.demo.population import AS_OF, generator
+from scoring.demo.population import generator
 from scoring.demo.registers import file_of
+from scoring.demo.sizes import AS_OF
 
 if TYPE_CHECKING:
     import io
@@ -48,7 +49,7 @@ def operators(world: World) -> tuple[io.BytesIO, io.BytesIO]:
     certificates: list[list[object]] = []
     sessions: list[list[object]] = []
     level = season.platform(size.first_day, size.days)
-    for provider, roster, habits in zip(world.providers, world.rosters, world.habits, strict=True):
+    for provider, habits in zip(world.providers, world.habits, strict=True):
         sold = world.sold.get(provider.index)
         if sold is None or provider.left is not None or provider.story == "few":
             continue
@@ -70,11 +71,20 @@ def operators(world: World) -> tuple[io.BytesIO, io.BytesIO]:
             )
         if people:
             sessions += _sessions(world, provider, people, level, rng, begins)
-    columns = "certificate provider person level starts_on ends_before".split()
-    session_columns = (
-        "session provider streamer operator day registered_hours_ahead gmv_strict_fen baseline_fen baseline_sessions"
-        " day_index_bp fell_below_after"
-    ).split()
+    columns = ["certificate", "provider", "person", "level", "starts_on", "ends_before"]
+    session_columns = [
+        "session",
+        "provider",
+        "streamer",
+        "operator",
+        "day",
+        "registered_hours_ahead",
+        "gmv_strict_fen",
+        "baseline_fen",
+        "baseline_sessions",
+        "day_index_bp",
+        "fell_below_after",
+    ]
     return file_of(columns, certificates), file_of(session_columns, sessions)
 
 
@@ -93,7 +103,9 @@ def _sessions(
     wanted = max(int(rng.integers(8, 15)), 3 * len(people))
     found: list[list[object]] = []
     for quarter in range(begins, world.size.days, 90):
-        inside = np.flatnonzero((sold.room >= 0) & (sold.day >= quarter) & (sold.day < quarter + 90) & (sold.strict > 0))
+        inside = np.flatnonzero(
+            (sold.room >= 0) & (sold.day >= quarter) & (sold.day < quarter + 90) & (sold.strict > 0)
+        )
         chosen = rng.permutation(inside)[:wanted]
         for number, row in enumerate(sorted(chosen.tolist())):
             day = int(sold.day[row])
@@ -170,4 +182,6 @@ def violations(world: World) -> io.BytesIO:
                 note,
             ]
         )
-    return file_of("violation provider kind severity status opened_on decided_on closed_on note".split(), rows)
+    return file_of(
+        ["violation", "provider", "kind", "severity", "status", "opened_on", "decided_on", "closed_on", "note"], rows
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from providers.models import Provider
 from scoring.demo.clock import at
 from scoring.demo.money import LIVES_DAYS
-from scoring.demo.population import AS_OF
+from scoring.demo.sizes import AS_OF
 from scoring.models import BudgetPool
 from scoring.steps import fund
 
@@ -23,9 +23,7 @@ TRAFFIC = "ZAOFENG_2021/traffic"
 FUND = "ZAOFENG_2021/fund"
 
 
-def grant_all(
-    world: World, incentives: User, finance: User, report: Callable[[str, int, int], None]
-) -> None:
+def grant_all(world: World, incentives: User, finance: User, report: Callable[[str, int, int], None]) -> None:
     """Book every grant of the world."""
     pools = {pool.code: pool.pk for pool in BudgetPool.objects.filter(code__in=[CASH, TRAFFIC, FUND])}
     providers = dict(Provider.objects.values_list("code", "pk"))

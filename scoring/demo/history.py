@@ -12,10 +12,12 @@ from ecosystem.models import Notice
 from providers.demo_members import attach_demo_members
 from providers.models import Provider, Qualification
 from scoring.demo.clock import at
-from scoring.demo.population import AS_OF, generator
+from scoring.demo.population import generator
+from scoring.demo.sizes import AS_OF
 from scoring.demo.stories import by_story
 from scoring.models import Score
-from scoring.steps import contest, publish, rubrics as rubric_steps
+from scoring.steps import contest, publish
+from scoring.steps import rubrics as rubric_steps
 from scoring.steps.score import score_population
 from scoring.steps.tier import tier_plans
 
@@ -134,7 +136,9 @@ def current(world: World, users: Mapping[str, User]) -> None:
         tier_plans(AS_OF)
     _contests(world, users)
     # Nobody comes back to a year of unread notices.
-    for notice in Notice.objects.filter(read_at=None, created_at__lt=datetime.combine(AS_OF, time(), SHANGHAI) - timedelta(days=10)):
+    for notice in Notice.objects.filter(
+        read_at=None, created_at__lt=datetime.combine(AS_OF, time(), SHANGHAI) - timedelta(days=10)
+    ):
         Notice.objects.filter(pk=notice.pk).update(read_at=notice.created_at + timedelta(hours=5))
 
 
@@ -161,5 +165,8 @@ def _contests(world: World, users: Mapping[str, User]) -> None:
         )
     with at(date(2022, 6, 28), 10):
         contest.file_contest(
-            mine.pk, node="SI1", text="新签主播数不足 10 人，低样本收缩后得分偏低，请说明口径（演示）。", actor=users["owner"]
+            mine.pk,
+            node="SI1",
+            text="新签主播数不足 10 人，低样本收缩后得分偏低，请说明口径（演示）。",
+            actor=users["owner"],
         )

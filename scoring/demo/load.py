@@ -16,7 +16,7 @@ from scoring.demo import deliver, dirt, governance, history, registers
 from scoring.demo.applicants import apply_all
 from scoring.demo.clock import at
 from scoring.demo.grants import grant_all
-from scoring.demo.population import AS_OF
+from scoring.demo.sizes import AS_OF
 from scoring.demo.world import World, build
 from scoring.steps.benchmarks import freeze_granted
 from scoring.steps.nightly import freeze_closed_months

@@ -117,17 +117,23 @@ def _traffic(
     size = world.size
     count = size.traffic_grants
     # Half of the working providers are in the programme; each gets its coupon again and again.
-    members = sorted(rng.choice(len(working), max(24, len(working) // 2), replace=False, p=worth / worth.sum()).tolist())
-    members = list(dict.fromkeys([*(working.index(one.index) for one in world.providers if one.story == "owner"), *members]))
+    members = sorted(
+        rng.choice(len(working), max(24, len(working) // 2), replace=False, p=worth / worth.sum()).tolist()
+    )
+    members = list(
+        dict.fromkeys([*(working.index(one.index) for one in world.providers if one.story == "owner"), *members])
+    )
     recent, past = round(count * 0.22), count - round(count * 0.22)
-    days = np.concatenate([
-        rng.integers(size.days - 26, size.days - 6, recent),
-        np.where(
-            np.arange(past) < max(30, past // 3),
-            rng.integers(size.days - 88, size.days - 34, past),
-            rng.integers(first + 5, size.days - 34, past),
-        ),
-    ])
+    days = np.concatenate(
+        [
+            rng.integers(size.days - 26, size.days - 6, recent),
+            np.where(
+                np.arange(past) < max(30, past // 3),
+                rng.integers(size.days - 88, size.days - 34, past),
+                rng.integers(first + 5, size.days - 34, past),
+            ),
+        ]
+    )
     who = [members[k % len(members)] for k in range(count)]
     weights = worth[who] * rng.uniform(0.7, 1.3, count)
     amounts = _parts(TRAFFIC_ISSUED * 20 // 100, weights[:recent], 10_000) + _parts(

@@ -94,7 +94,7 @@ def belts() -> tuple[Belt, ...]:
             Belt(
                 code=row["belt"],
                 name=row["name"],
-                province=row["province"],
+                province=Province(row["province"]),
                 city=row["city"],
                 category=row["category"],
                 goods=row["goods"],
@@ -147,9 +147,7 @@ def _sizes(size: Size, rng: np.random.Generator, category: str, ages: list[int])
     return [values[int(place)] for place in order]
 
 
-def _place(
-    rng: np.random.Generator, category: str, all_belts: tuple[Belt, ...]
-) -> tuple[str, str, str, Belt | None]:
+def _place(rng: np.random.Generator, category: str, all_belts: tuple[Belt, ...]) -> tuple[str, str, str, Belt | None]:
     """Return goods category, province, city and belt."""
     weights = np.array([belt.weight for belt in all_belts])
     goods = str(rng.choice(list(MIX), p=np.array(list(MIX.values())) / sum(MIX.values())))
@@ -162,8 +160,11 @@ def _place(
         province, city = _HEADQUARTERS[int(rng.integers(4))]
         return goods, province, city, None
     keeps_belt = category in {"BELT", "LOCAL_MERCHANT", "SUPPLY"}
-    return goods if not keeps_belt or goods == belt.category else belt.category, belt.province, belt.city, (
-        belt if keeps_belt else None
+    return (
+        goods if not keeps_belt or goods == belt.category else belt.category,
+        belt.province,
+        belt.city,
+        (belt if keeps_belt else None),
     )
 
 
@@ -187,7 +188,9 @@ def population(size: Size) -> tuple[Provider, ...]:
         median, _spread = SCALE[category[k]]
         settled[k] = min(FEN_PER_YI // 2, int(median * 25 * np.exp(rng.normal(0, 1.2))))
     all_belts = belts()
-    expelled = set(gone[: size.expelled]) if not gone else {gone[int(k)] for k in rng.permutation(len(gone))[: size.expelled]}
+    expelled = (
+        set(gone[: size.expelled]) if not gone else {gone[int(k)] for k in rng.permutation(len(gone))[: size.expelled]}
+    )
     return tuple(
         _provider(k, life[k], category[k], settled[k], k in expelled, all_belts, size) for k in range(len(life))
     )
@@ -207,7 +210,7 @@ def _provider(
     median, spread = SCALE[category]
     height = np.log(settled / (median * 100)) / spread if settled else 0.0
     # Big is not always good: the correlation that leaves about 0.35 between log GMV and the score.
-    ability = 0.42 * height + 0.91 * rng.normal()
+    ability = 0.45 * height + 0.89 * rng.normal()
     return Provider(
         index=index,
         code=f"SP{index + 1:04d}",

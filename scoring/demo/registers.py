@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from scoring.demo import names
-from scoring.demo.population import AS_OF, belts, generator
+from scoring.demo.population import belts, generator
+from scoring.demo.sizes import AS_OF
 from scoring.demo.stories import by_story
 
 if TYPE_CHECKING:
@@ -28,10 +29,23 @@ def file_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> io.Bytes
     return io.BytesIO(text.getvalue().encode())
 
 
-PROVIDER_COLUMNS = (
-    "provider name category goods_category credit_code province city belt contact_name contact_email contact_phone"
-    " legal_person distribution_declared approved_on evidence"
-).split()
+PROVIDER_COLUMNS = [
+    "provider",
+    "name",
+    "category",
+    "goods_category",
+    "credit_code",
+    "province",
+    "city",
+    "belt",
+    "contact_name",
+    "contact_email",
+    "contact_phone",
+    "legal_person",
+    "distribution_declared",
+    "approved_on",
+    "evidence",
+]
 
 
 def provider_row(world: World, index: int, *, name: str = "") -> list[object]:
@@ -93,14 +107,14 @@ def bases(world: World) -> io.BytesIO:
                 awarded if status != "in_review" else "",
             ]
         )
-    return file_of("base name belt province city operated_by status awarded_on".split(), rows)
+    return file_of(["base", "name", "belt", "province", "city", "operated_by", "status", "awarded_on"], rows)
 
 
 def merchants(world: World) -> io.BytesIO:
     """Return the file of merchants."""
     first = world.size.first_day
     return file_of(
-        "merchant name category province city belt contact_email opened_on".split(),
+        ["merchant", "name", "category", "province", "city", "belt", "contact_email", "opened_on"],
         (
             [
                 one.code,
@@ -120,7 +134,7 @@ def merchants(world: World) -> io.BytesIO:
 def streamers(world: World) -> io.BytesIO:
     """Return the file of live accounts; a store's own room names its store."""
     return file_of(
-        "streamer name person merchant category province followers contact_email".split(),
+        ["streamer", "name", "person", "merchant", "category", "province", "followers", "contact_email"],
         (
             [
                 one.code,
@@ -137,7 +151,17 @@ def streamers(world: World) -> io.BytesIO:
     )
 
 
-BINDING_COLUMNS = "provider merchant streamer role starts_on ends_before evidence term_ends_on renewed_on".split()
+BINDING_COLUMNS = [
+    "provider",
+    "merchant",
+    "streamer",
+    "role",
+    "starts_on",
+    "ends_before",
+    "evidence",
+    "term_ends_on",
+    "renewed_on",
+]
 
 
 def bindings(world: World) -> io.BytesIO:
@@ -188,9 +212,7 @@ def _shared(world: World) -> list[list[object]]:
         role = {"TRAINING": "training", "SUPPLY": "supply", "BELT": "belt"}.get(provider.category, "")
         for _ in range(wanted if provider.left is None else 0):
             merchant = small[int(rng.integers(len(small)))]
-            start = max(
-                world.size.first_day + timedelta(days=merchant.start + 20), provider.joined + timedelta(days=5)
-            )
+            start = max(world.size.first_day + timedelta(days=merchant.start + 20), provider.joined + timedelta(days=5))
             if (merchant.code, role) in taken or start >= AS_OF:
                 continue
             taken.add((merchant.code, role))

@@ -12,7 +12,7 @@ import numpy as np
 
 from providers.choices import BindingRole
 from scoring.demo import names
-from scoring.demo.population import AS_OF, FEN_PER_YI, MIX, SCALE, generator
+from scoring.demo.population import MIX, SCALE, generator
 
 if TYPE_CHECKING:
     from scoring.demo.habits import Habits
@@ -174,7 +174,11 @@ def _merchant(provider: Provider, rng: np.random.Generator, slot: int, number: i
     category = provider.goods_category
     if rng.random() > 0.85:
         category = str(rng.choice(list(MIX), p=np.array(list(MIX.values())) / sum(MIX.values())))
-    goods = provider.belt.goods if provider.belt and category == provider.belt.category else str(rng.choice(_GOODS[category]))
+    goods = (
+        provider.belt.goods
+        if provider.belt and category == provider.belt.category
+        else str(rng.choice(_GOODS[category]))
+    )
     code = f"M{provider.index + 1:04d}{number + 1:03d}"
     return Merchant(
         code=code,
@@ -219,7 +223,11 @@ def _streamers(
     leaving = 0.045 / 30
     floor = max(begin, 0)
     for number in range(signed):
-        start = begin + int(rng.integers(0, 2)) if begin > -60 else int(max(begin, min(-400, end - 120)) + rng.integers(0, 60))
+        start = (
+            begin + int(rng.integers(0, 2))
+            if begin > -60
+            else int(max(begin, min(-400, end - 120)) + rng.integers(0, 60))
+        )
         gone = max(floor, start) + 5 + int(rng.exponential(1 / leaving)) if number else end
         rooms.append(
             _room(
@@ -283,11 +291,3 @@ def _store_rooms(provider: Provider, rng: np.random.Generator, merchants: list[M
                 )
             )
     return rooms
-
-
-def is_large(provider: Provider) -> bool:
-    """Tell whether the provider settles more than RMB 100 million a year."""
-    return provider.settled_year_fen >= FEN_PER_YI
-
-
-__all__ = ["AS_OF", "Merchant", "Room", "Roster", "Term", "is_large", "roster"]

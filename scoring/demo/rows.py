@@ -105,7 +105,7 @@ def _sessions(provider: Provider, roster: Roster, habits: Habits, size: Size, rn
 def _shares(roster: Roster, habits: Habits, sessions: Ints, rng: np.random.Generator) -> Floats:
     """Return rooms × days: each room's share of a day's trade; the first room leads."""
     rooms, days = sessions.shape
-    weight = 0.25 + rng.pareto(1.3, rooms).clip(0, 6)
+    weight = 0.25 + np.minimum(rng.pareto(1.3, rooms), 6)
     drift = np.empty(rooms)
     when = np.arange(days)
     table = np.empty((rooms, days))
@@ -133,9 +133,7 @@ def _placed(
     provider: Provider, roster: Roster, habits: Habits, sessions: Ints, size: Size, rng: np.random.Generator
 ) -> Floats:
     """Return rooms × days of placed GMV before it is scaled to the provider's year."""
-    year = season.platform(size.first_day, size.days) * season.tilt(
-        provider.goods_category, size.first_day, size.days
-    )
+    year = season.platform(size.first_day, size.days) * season.tilt(provider.goods_category, size.first_day, size.days)
     year = year * season.lockdown(provider.province, size.first_day, size.days)
     trend = np.exp(rng.normal(0, 0.35) * (np.arange(size.days) - size.days) / 365)
     shares = _shares(roster, habits, sessions, rng)
@@ -203,9 +201,7 @@ def _settled_share(roster: Roster, merchant: Ints) -> Floats:
     return share
 
 
-def _scale(
-    provider: Provider, day: Ints, placed: Floats, merchant: Ints, roster: Roster, size: Size
-) -> float:
+def _scale(provider: Provider, day: Ints, placed: Floats, merchant: Ints, roster: Roster, size: Size) -> float:
     """Return the factor that makes the GMV settled in the trailing year the provider's own."""
     end = size.days if provider.left is None else (provider.left - size.first_day).days
     settles = day + SETTLES_AFTER
@@ -216,9 +212,7 @@ def _scale(
     return provider.settled_year_fen / worth
 
 
-def _ordered(
-    day: Ints, merchant: Ints, room: Ints, placed: Floats, roster: Roster, rng: np.random.Generator
-) -> Sold:
+def _ordered(day: Ints, merchant: Ints, room: Ints, placed: Floats, roster: Roster, rng: np.random.Generator) -> Sold:
     """Turn money into orders and the four bases of GMV, in whole fen."""
     value = np.array([GOODS[one.category][1] for one in roster.merchants])[merchant] * rng.lognormal(0, 0.08, len(day))
     orders = np.maximum(1, np.rint(placed / value)).astype(np.int64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scoring.demo.population import AS_OF, FEN_PER_YI
+from scoring.demo.population import FEN_PER_YI
+from scoring.demo.sizes import AS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +26,23 @@ def told(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
         found[best.index] = replace(found[best.index], story=story, **changes)  # type: ignore[arg-type]
         return found[best.index]
 
-    below = lambda one: one.settled_year_fen < FEN_PER_YI  # noqa: E731 - read as a word below
-    above = lambda one: FEN_PER_YI <= one.settled_year_fen < 8 * FEN_PER_YI  # noqa: E731
-    take("owner", below, 0.96, settled_year_fen=int(0.9612 * FEN_PER_YI), ability=0.35)
-    take("other_owner", above, 2.0, ability=1.6)
+    def below(one: Provider) -> bool:
+        return one.settled_year_fen < FEN_PER_YI
+
+    def above(one: Provider) -> bool:
+        return FEN_PER_YI <= one.settled_year_fen < 8 * FEN_PER_YI
+
+    def long_there(one: Provider) -> bool:
+        return below(one) and _age(one) > 560
+
+    take(
+        "owner",
+        long_there,
+        0.96,
+        settled_year_fen=int(0.9612 * FEN_PER_YI),
+        ability=0.35,
+    )
+    take("other_owner", above, 2.0, ability=2.0)
     take("dependent", below, 0.4)
     take("unknown_source", below, 0.5)
     take("negative_day", below, 0.15)

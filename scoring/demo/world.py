@@ -125,21 +125,25 @@ _SUBJECT = {
 def _joined(name: str, parts: Sequence[tuple[Table, int, int, int]]) -> Feed:
     """Put the tables of all providers together, in order of day."""
     subject = _SUBJECT[name]
-    place = {"merchant": 2, "streamer": 3, "provider": 1}[subject]
     day = np.concatenate([part[0].day for part in parts])
-    who = np.concatenate([part[0].subject + part[place] for part in parts])
-    rooms = None
+    who = np.concatenate(
+        [
+            table.subject + {"merchant": merchants, "streamer": rooms, "provider": provider}[subject]
+            for table, provider, merchants, rooms in parts
+        ]
+    )
+    selling = None
     if subject == "merchant":
-        rooms = np.concatenate(
+        selling = np.concatenate(
             [np.where(part[0].room >= 0, part[0].room + part[3], -1) for part in parts if part[0].room is not None]
         )
-    order = np.lexsort((who if rooms is None else rooms, who, day))
+    order = np.lexsort((who if selling is None else selling, who, day))
     names = list(parts[0][0].measures)
     return Feed(
         feed="supply" if name == "offer" else name,
         subject=subject,
         day=day[order],
         who=who[order],
-        room=None if rooms is None else rooms[order],
+        room=None if selling is None else selling[order],
         measures={key: np.concatenate([part[0].measures[key] for part in parts])[order] for key in names},
     )
