@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -95,6 +97,15 @@ class EndForm(StepForm):
 def working(provider: Provider) -> bool:
     """Tell whether the provider works now."""
     return provider.status in (Status.APPROVED, Status.SUSPENDED)
+
+
+class OfProvidersAdmin(StaffAdmin):
+    """Tables about one provider a row: staff with a scope see those of the providers in it."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Scope by the providers one may see."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.filter(provider__in=Provider.objects.visible_to(request.user))
 
 
 @admin.register(Provider)
@@ -199,7 +210,7 @@ class ProviderAdmin(StaffAdmin):
 
 
 @admin.register(Qualification)
-class QualificationAdmin(StaffAdmin):
+class QualificationAdmin(OfProvidersAdmin):
     """Documents to be decided, and those that expire."""
 
     list_display = ("provider", "kind", "number", "issuer", "valid_from", "valid_until", "status", "created_at")
@@ -221,11 +232,6 @@ class QualificationAdmin(StaffAdmin):
         ),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Qualification]:
-        """Scope by the providers one may see."""
-        rows: QuerySet[Qualification] = super().get_queryset(request)
-        return rows.filter(provider__in=Provider.objects.visible_to(request.user))
-
     @admin.display(description=_("file"))
     def document(self, row: Qualification) -> str:
         """Link to the private file."""
@@ -235,7 +241,7 @@ class QualificationAdmin(StaffAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(StaffAdmin):
+class MembershipAdmin(OfProvidersAdmin):
     """Who acts for whom."""
 
     list_display = ("user", "provider", "role", "created_at")
@@ -246,7 +252,7 @@ class MembershipAdmin(StaffAdmin):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(StaffAdmin):
+class InvitationAdmin(OfProvidersAdmin):
     """Invitations on their way."""
 
     list_display = ("email", "provider", "role", "invited_by", "created_at", "expires_at", "accepted_at", "revoked_at")
@@ -356,9 +362,14 @@ class BaseAdmin(StaffAdmin):
     list_select_related = ("belt", "operated_by")
     search_fields = ("name", "code")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Base]:
+        """Leave out the bases of providers one may not see."""
+        rows: QuerySet[Base] = super().get_queryset(request)
+        return rows.filter(Q(operated_by=None) | Q(operated_by__in=Provider.objects.visible_to(request.user)))
+
 
 @admin.register(OperatorCertificate)
-class OperatorCertificateAdmin(StaffAdmin):
+class OperatorCertificateAdmin(OfProvidersAdmin):
     """Certified live-operation leads."""
 
     list_display = ("number", "provider", "level", "period")
@@ -370,7 +381,7 @@ class OperatorCertificateAdmin(StaffAdmin):
 
 
 @admin.register(OperatedSession)
-class OperatedSessionAdmin(StaffAdmin):
+class OperatedSessionAdmin(OfProvidersAdmin):
     """Sessions registered in advance, with their baselines."""
 
     list_display = ("code", "provider", "streamer", "day", "gmv", "baseline", "baseline_sessions", "fell_below_after")
@@ -391,7 +402,7 @@ class OperatedSessionAdmin(StaffAdmin):
 
 
 @admin.register(Violation)
-class ViolationAdmin(StaffAdmin):
+class ViolationAdmin(OfProvidersAdmin):
     """Cases by severity and clock."""
 
     list_display = ("code", "provider", "kind", "severity", "status", "opened_on", "decided_on", "closed_on")
@@ -425,11 +436,6 @@ class ViolationAdmin(StaffAdmin):
             grave=True,
         ),
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Violation]:
-        """Scope by the providers one may see."""
-        rows: QuerySet[Violation] = super().get_queryset(request)
-        return rows.filter(provider__in=Provider.objects.visible_to(request.user))
 
 
 @admin.register(Batch)
@@ -478,7 +484,11 @@ class BatchAdmin(StaffAdmin):
 
     def errors_csv(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         """Download the batch's row errors."""
-        batch = self.get_queryset(request).get(pk=object_id)
+        if request.method == "POST":
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        batch = get_object_or_404(self.get_queryset(request), pk=object_id)
         response = StreamingHttpResponse(row_errors_csv(batch), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="batch-{batch.pk}-errors.csv"'
         return response

@@ -41,7 +41,7 @@ class FileParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Copy the body to a temporary file, so that no upload fills the memory."""
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 – closed with the request
+        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 – the endpoint closes it
         size = 0
         while chunk := stream.read(CHUNK):
             size += len(chunk)
@@ -197,16 +197,17 @@ class Ingest(APIView):
     )
     def post(self, request: Request, feed: str) -> Response:
         """Take in the body: all of it counts (201), or none of it and the batch names its errors (422)."""
-        batch = ingest(
-            feed,
-            cast(BinaryIO, request.data),
-            key=request.query_params.get("key", ""),
-            source=request.query_params.get("source", "api"),
-            mapping=_mapping(request),
-            covers=_covers(request),
-            actor=actor(request),
-            accept_unusual=request.query_params.get("accept_unusual", ""),
-        )
+        with cast(BinaryIO, request.data) as content:
+            batch = ingest(
+                feed,
+                content,
+                key=request.query_params.get("key", ""),
+                source=request.query_params.get("source", "api"),
+                mapping=_mapping(request),
+                covers=_covers(request),
+                actor=actor(request),
+                accept_unusual=request.query_params.get("accept_unusual", ""),
+            )
         status = 201 if batch.status == Batch.Status.APPLIED else 422
         return Response(BatchSerializer(batch).data, status=status)
 
@@ -220,14 +221,15 @@ class Check(APIView):
     @extend_schema(request=BODY, responses=CheckedSerializer, parameters=[COVERS, MAPPING, UNUSUAL])
     def post(self, request: Request, feed: str) -> Response:
         """Say what a delivery of the body would do."""
-        checked = check(
-            feed,
-            cast(BinaryIO, request.data),
-            mapping=_mapping(request),
-            covers=_covers(request),
-            actor=actor(request),
-            accept_unusual=request.query_params.get("accept_unusual", ""),
-        )
+        with cast(BinaryIO, request.data) as content:
+            checked = check(
+                feed,
+                content,
+                mapping=_mapping(request),
+                covers=_covers(request),
+                actor=actor(request),
+                accept_unusual=request.query_params.get("accept_unusual", ""),
+            )
         return Response(CheckedSerializer(asdict(checked)).data)
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ecosystem import numerals
 from ecosystem.admin_base import ReasonForm, StaffAdmin, Step, StepForm
 from ecosystem.models import User
+from ecosystem.roles import may
 from providers.models import Provider
 from scoring import current, review
 from scoring.models import (
@@ -251,7 +252,7 @@ class PlanAdmin(StaffAdmin):
             "plan": row,
             "progress": current.progress_of(row),
             "bands": self._bands(request, row),
-            "pools": row.pools.order_by("code") if request.user.is_staff else [],
+            "pools": row.pools.order_by("code") if may(request.user, "see_money") else [],
             "standings_url": reverse("admin:scoring_standing_changelist") + f"?plan__id__exact={row.pk}",
         }
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ecosystem.roles import MAY
+from ecosystem.roles import MAY, Role
 from providers.models import Provider
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             return self.none()
         if user.role in MAY["see_money"]:
             return self
-        if user.is_staff:
+        if user.role != Role.PROVIDER:
             return self.none()
         return self.filter(provider__in=Provider.objects.readable_by(user)).exclude(
             status__in=[Grant.Status.PROPOSED, Grant.Status.REFUSED]

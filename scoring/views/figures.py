@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from ecosystem.clock import business_today
 from ecosystem.csv_export import csv_response
@@ -25,6 +26,7 @@ def _asked(request: HttpRequest) -> tuple[tuple[str, ...], date, date, int]:
     return codes, last - timedelta(days=span - 1), last, span
 
 
+@require_safe
 @of_provider
 def figures(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Show the chosen measures by day, with the first one drawn."""
@@ -47,6 +49,7 @@ def figures(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "scoring/figures.html", context)
 
 
+@require_safe
 @of_provider
 def figures_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Export the chosen measures by day, in their own units."""

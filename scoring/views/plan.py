@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from ecosystem.csv_export import csv_response
 from ecosystem.pages import page_of
@@ -29,6 +30,7 @@ def _grants(request: HttpRequest, provider: Provider) -> QuerySet[Grant]:
     )
 
 
+@require_safe
 @of_provider
 def plan(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Show the provider's standing in every open plan and the grants it has received."""
@@ -40,6 +42,7 @@ def plan(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "scoring/plan.html", context)
 
 
+@require_safe
 @of_provider
 def grants_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Export the provider's grants."""
@@ -80,6 +83,7 @@ def _run(request: HttpRequest) -> Run | None:
     return official or current.current_run()
 
 
+@require_safe
 @login_required
 def leaderboard(request: HttpRequest) -> HttpResponse:
     """List the rated providers, best first."""
@@ -96,6 +100,7 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     return render(request, "scoring/leaderboard.html", context)
 
 
+@require_safe
 @login_required
 def leaderboard_csv(request: HttpRequest) -> HttpResponseBase:
     """Export the leaderboard as filtered."""

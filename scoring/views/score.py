@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
 
 from ecosystem.csv_export import csv_response
 from providers.models import Provider
@@ -25,6 +26,7 @@ def _chosen(request: HttpRequest, provider: Provider) -> Score | None:
     return scores.select_related("run__rubric_version", "provider").filter(run=run).first() if run else None
 
 
+@require_safe
 @of_provider
 def score(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Show the score as five capabilities, the way to the next grade, and the history."""
@@ -44,6 +46,7 @@ def score(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "scoring/score.html", context)
 
 
+@require_safe
 @of_provider
 def score_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Export the score's table, one row per capability and indicator."""
@@ -69,6 +72,7 @@ def score_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     return csv_response(f"score-{provider.code}", header, rows)
 
 
+@require_safe
 @of_provider
 def history(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Show every score the provider has had."""
@@ -81,6 +85,7 @@ def history(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "scoring/history.html", context)
 
 
+@require_safe
 @of_provider
 def history_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Export the history."""
@@ -101,6 +106,7 @@ def history_csv(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     )
 
 
+@require_safe
 @login_required
 def indicator(request: HttpRequest, score_id: int, indicator: str) -> HttpResponse:
     """Show one indicator down to the facts and batches behind it."""
