@@ -25,6 +25,7 @@ from providers.choices import BindingRole
 from providers.errors import LinkUnusable, PeriodTaken
 from providers.models import Binding, Merchant, Provider, Streamer
 from providers.models.members import MemberRole
+from providers.steps.beside import mark_beside
 from providers.steps.members import require_member
 
 type Subject = Merchant | Streamer
@@ -167,14 +168,14 @@ def renew(token: str) -> Binding:
     if until is None or (binding.renewed_on is not None and binding.term_ends_on == until):
         raise LinkUnusable(_answered(binding))
     _refuse_renewal(binding, until)
-    period, old_end = binding.period, binding.period.upper
+    period, old_end, renewed_before = binding.period, binding.period.upper, binding.renewed_on
     if old_end is not None and old_end < until:
         period = DateRange(period.lower, until)
         _refuse_taken(_subject(binding), binding.role, period, apart_from=binding)
     today = business_today()
     _take(binding, Status.CONFIRMED, term_ends_on=until, renewed_on=today, period=period)
     _record("renew", binding, detail=_detail(binding) | {"by": question.asked}, cause="signed link")
-    _changed(binding, min(today, old_end or today), "renew")
+    _changed(binding, min(today, old_end or today, renewed_before or today), "renew")
     _tell(binding, "binding_confirmed")
     return binding
 
@@ -185,6 +186,7 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     running = own.confirmed().filter(Q(period__endswith__isnull=True) | Q(period__endswith__gt=ends_before))
     first = running.aggregate(first=Min(RangeStartsWith("period")))["first"]
     own.filter(status=Status.PROPOSED).update(status=Status.WITHDRAWN)
+    subjects = list(running.values_list("merchant", "streamer"))
     touched = running.filter(period__startswith__gte=ends_before).update(status=Status.WITHDRAWN)
     touched += running.filter(period__startswith__lt=ends_before).update(
         period=Func(
@@ -192,7 +194,12 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
         )
     )
     if touched:
-        ledger.mark("roll_up", [(str(provider.pk), max(first, ends_before))], cause=cause)
+        day = max(first, ends_before)
+        ledger.mark("roll_up", [(str(provider.pk), day)], cause=cause)
+        beside = [
+            ("merchant", merchant, day) if merchant else ("streamer", streamer, day) for merchant, streamer in subjects
+        ]
+        mark_beside(beside, cause=cause)
     return touched
 
 
@@ -275,6 +282,8 @@ def _detail(binding: Binding) -> dict[str, object]:
 
 def _changed(binding: Binding, day: date, cause: str) -> None:
     ledger.mark("roll_up", [(str(binding.provider_id), day)], cause=cause)
+    subject = _subject(binding)
+    mark_beside([(_kind(subject), subject.pk, day)], cause=cause)
 
 
 def _tell(binding: Binding, kind: str, **params: object) -> None:

@@ -17,6 +17,7 @@ from ecosystem import ledger
 from providers.choices import BindingRole
 from providers.errors import RowFault
 from providers.models import Batch, Binding, Merchant, Streamer
+from providers.steps.beside import mark_beside
 
 ROWS_AT_ONCE = 2000
 type Key = tuple[int, int | None, int | None, str, date]
@@ -225,13 +226,20 @@ def _mark(fresh: Sequence[BindingRow], differing: Sequence[tuple[Binding, Bindin
     """Mark each provider from its earliest day touched: a new binding's first day, a moved end's earlier one."""
     first: dict[int, date] = {}
     touched = [(row.provider_id, row.starts_on) for row in fresh]
+    rows = list(fresh)
     for binding, row in differing:
+        rows.append(row)
         ends = [day for day in (binding.period.upper, row.ends_before) if day is not None]
         moved = binding.period.upper != row.ends_before
         touched.append((row.provider_id, min(ends) if moved else row.starts_on))
     for provider_id, day in touched:
         first[provider_id] = min(day, first.get(provider_id, day))
     ledger.mark("roll_up", [(str(one), day) for one, day in first.items()], cause=f"batch {batch.pk}")
+    subjects = [
+        ("merchant", row.merchant_id, day) if row.merchant_id else ("streamer", row.streamer_id or 0, day)
+        for row, (_, day) in zip(rows, touched, strict=True)
+    ]
+    mark_beside(subjects, cause=f"batch {batch.pk}")
 
 
 def _period_text(starts_on: date, ends_before: date | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ecosystem import ledger
+from providers.steps.beside import KIND as BESIDE
+from providers.steps.beside import beside
 from scoring.steps import score, tier
 from scoring.steps.roll_up import roll_up
 
@@ -14,6 +16,7 @@ DEBOUNCE = timedelta(seconds=2)
 
 def register_work() -> None:
     """Name what works off each kind of mark, in the order of the flow."""
+    ledger.register(BESIDE, beside, batch_size=2000)
     ledger.register("roll_up", roll_up, batch_size=64)
     ledger.register("score", score.handle, debounce=DEBOUNCE, after="roll_up")
     ledger.register("tier", tier.handle, debounce=DEBOUNCE, after="score")

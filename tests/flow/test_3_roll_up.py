@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from psycopg.types.range import DateRange
 
+from providers.steps.beside import beside
 from scoring.models.rolled import PersonCum, ProviderCum, ProviderStock
 from scoring.steps.roll_up import roll_up
 from tests import factories
@@ -188,3 +189,20 @@ def test_registers_become_flows_on_the_day_their_outcome_is_known() -> None:
     assert days_of(one.pk, "bindings_renewed") == {12: 1}
     assert days_of(one.pk, "medium_violations") == {9: 1}
     assert days_of(one.pk, "grave_violations") == {10: 1}
+
+
+def test_a_binding_that_changes_touches_those_bound_beside_it() -> None:
+    known = batch()
+    one, other = factories.provider(), factories.provider()
+    shop, room = factories.merchant(), factories.streamer()
+    factories.binding(one, shop, role="mcn")
+    for number in (2, 4, 6):
+        fact("sales", "merchant", day(number), shop.pk, room=room.pk, batch=known, gmv_settled=10)
+    redo(one.pk)
+    assert days_of(one.pk, "gmv_settled_once") == {2: 10, 4: 10, 6: 10}
+    factories.binding(other, room, starts_on=day(3))
+    found = {mark.scope: mark.from_day for mark in beside({f"streamer:{room.pk}": day(3)}).follow_ups}
+    assert found == {str(one.pk): day(4), str(other.pk): day(3)}, "the room sold the merchant's goods from the 4th on"
+    redo(one.pk, other.pk, from_day=day(3))
+    assert days_of(one.pk, "gmv_settled_once") == {2: 10}
+    assert days_of(other.pk, "gmv_settled_once") == {4: 10, 6: 10}

@@ -96,13 +96,12 @@ class World:
 
     def _bind(self, kind: str, about: date, which: int, other: int, size: int) -> None:
         subject = self.merchants[which] if kind == "shop" else self.rooms[which]
-        period = DateRange(about, None if size > 80 else about + timedelta(days=size))
+        end = None if size > 80 else about + timedelta(days=size)
+        period = DateRange(about, end)
         role = ROLES[(which + other + size) % len(ROLES)]
         clash = Binding.objects.filter(role=role, period__overlap=period, **{type(subject).__name__.lower(): subject})
         if not clash.exists():
-            factories.binding(
-                self.providers[other], subject, starts_on=period.lower, ends_before=period.upper, role=role
-            )
+            factories.binding(self.providers[other], subject, starts_on=about, ends_before=end, role=role)
             self._redo_subject(subject, about)
 
     def _end(self, binding: Binding, after: int) -> None:

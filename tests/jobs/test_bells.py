@@ -85,4 +85,4 @@ def test_the_task_drains_the_kind_it_is_told(broker: str) -> None:
     happen("a", "b")
     tasks.drain.run()
     assert counted() == {"a": 2, "b": 1}
-    assert ledger.kinds()[:3] == ("roll_up", "score", "tier")
+    assert ledger.kinds()[:4] == ("beside", "roll_up", "score", "tier")
