@@ -29,7 +29,7 @@ from providers.readers.fields import Codes, as_date
 from providers.readers.mapping import PLAIN, Mapping, MappingInvalid
 from providers.readers.registers import read_register
 from providers.steps.apply_facts import add_delivered, fact_tables, key_columns, present_days, write
-from providers.steps.reach import mark_reached, standing_keys
+from providers.steps.reach import mark_anyone, mark_reached, standing_keys
 from providers.steps.register_feeds import Applied, apply_register, register_codes
 from providers.steps.unusual_days import name_unusual_days
 
@@ -334,10 +334,13 @@ def _apply_facts(batch: Batch, file: FactFile, days: list[date], delivery: Deliv
     batch.rows_added, batch.rows_changed = difference.added, difference.changed
     batch.rows_same = len(rows) - difference.added - difference.changed
     table, _history = fact_tables(batch.feed, batch.subject)
+    reached = 0
     if difference.added == len(rows):
-        mark_reached(batch, dict(zip(key_columns(table), rows.keys.values(), strict=True)))
+        reached = mark_reached(batch, dict(zip(key_columns(table), rows.keys.values(), strict=True)))
     elif difference.added or difference.changed:
-        mark_reached(batch, standing_keys(batch, table, days[0], days[-1]))
+        reached = mark_reached(batch, standing_keys(batch, table, days[0], days[-1]))
+    if not reached and not delivered.issuperset(days):
+        mark_anyone(batch, days[-1])
 
 
 def _ingest_register(delivery: Delivery, content: BinaryIO) -> Batch:

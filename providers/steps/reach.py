@@ -15,6 +15,7 @@ from psycopg import sql
 from ecosystem import ledger
 from providers.choices import ROLE_PRIORITY, BindingRole
 from providers.measures import SUBJECTS, catalogue
+from providers.models import Provider
 from providers.readers.fields import as_date
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ def mark_reached(batch: Batch, keys: Mapping[str, Ints]) -> int:
         "roll_up", [(str(provider), as_date(day)) for provider, day in reached.items()], cause=f"batch:{batch.pk}"
     )
     return len(reached)
+
+
+def mark_anyone(batch: Batch, day: date) -> None:
+    """Mark one working provider where the days delivered change but no row reaches anybody.
+
+    Its roll-up finds the newest delivered day, and marks whoever's totals do not end there.
+    """
+    provider = Provider.objects.active().order_by("pk").values_list("pk", flat=True).first()
+    if provider is not None:
+        ledger.mark("roll_up", [(str(provider), day)], cause=f"batch:{batch.pk}")
 
 
 def standing_keys(batch: Batch, table: type[FactTable], first: date, last: date) -> dict[str, Ints]:

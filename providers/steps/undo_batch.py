@@ -16,7 +16,7 @@ from ecosystem.roles import require
 from providers.models import Batch, DeliveredDay
 from providers.steps.apply_facts import Difference, fact_tables, flows, key_columns, names
 from providers.steps.ingest import lock_feed
-from providers.steps.reach import mark_reached, standing_keys
+from providers.steps.reach import mark_anyone, mark_reached, standing_keys
 
 if TYPE_CHECKING:
     from datetime import date
@@ -56,7 +56,8 @@ def undo_batch(batch_id: int, *, actor: User | None) -> Batch:
     table, history = fact_tables(batch.feed, batch.subject)
     _refuse_if_stood_on(batch, history)
     first, last = batch.days[0], batch.days[-1]
-    mark_reached(batch, standing_keys(batch, table, first, last))
+    if not mark_reached(batch, standing_keys(batch, table, first, last)):
+        mark_anyone(batch, last)
     difference = _take_back(batch, table, history, first, last)
     _withdraw_days(batch, difference)
     batch.status = Batch.Status.UNDONE

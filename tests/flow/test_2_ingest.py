@@ -298,3 +298,13 @@ def test_a_live_day_reaches_whoever_ever_signed_the_person():
     WorkMark.objects.all().delete()
     send(f"day,streamer,valid_sessions,live_seconds\n2022-05-03,{room.code},1,3600\n", feed="live")
     assert marks() == {(str(now.pk), date(2022, 5, 3)), (str(before.pk), date(2022, 5, 3))}
+
+
+def test_a_new_day_that_reaches_nobody_still_moves_the_newest_day():
+    shop, idle = factories.merchant(), factories.provider()
+    WorkMark.objects.all().delete()
+    send(f"day,merchant,gmv_paid\n{DAY},{shop.code},100000\n")
+    assert marks() == {(str(idle.pk), date(2022, 5, 1))}
+    WorkMark.objects.all().delete()
+    send(f"day,merchant,gmv_paid\n{DAY},{shop.code},100001\n", key="two")
+    assert marks() == set()
