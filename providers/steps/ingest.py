@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from dataclasses import dataclass
 from datetime import date, timedelta
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,7 +13,7 @@ from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 
 from ecosystem.clock import business_today
-from ecosystem.errors import DomainError, InvalidInput
+from ecosystem.errors import InvalidInput
 from ecosystem.models import AuditEntry, User
 from ecosystem.models.audit import Verb
 from ecosystem.roles import require
@@ -26,9 +24,10 @@ from providers.readers.checks import RowCheck
 from providers.readers.facts import FactFile, FactRules, read_facts
 from providers.readers.faults import Fault, Faults
 from providers.readers.fields import Codes, as_date
-from providers.readers.mapping import PLAIN, Mapping, MappingInvalid
+from providers.readers.mapping import PLAIN, Mapping
 from providers.readers.registers import read_register
 from providers.steps.apply_facts import add_delivered, fact_tables, key_columns, present_days, write
+from providers.steps.delivery import BatchKeyTaken, Delivery, check_delivery
 from providers.steps.reach import mark_anyone, mark_reached, standing_keys
 from providers.steps.register_feeds import Applied, apply_register, register_codes
 from providers.steps.unusual_days import name_unusual_days
@@ -36,41 +35,7 @@ from providers.steps.unusual_days import name_unusual_days
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_DAYS = 3660
 LOCK_SPACE = 0x1267
-
-
-class BatchKeyTaken(DomainError):
-    """A batch of this key is applied already, with other content."""
-
-    code = "batch_key_taken"
-
-
-class UnknownFeed(InvalidInput):
-    """There is no such feed."""
-
-    code = "unknown_feed"
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What arrives beside the bytes."""
-
-    feed: str
-    key: str
-    source: str
-    mapping: Mapping
-    actor: User | None
-    covers: tuple[date, date] | None
-    file_name: str
-    accept_unusual: str
-
-    def digest(self, content: str) -> str:
-        """Return the content's digest, or that of content, mapping and covered days where these say more."""
-        parts = [self.mapping.digest(), *(day.isoformat() for day in self.covers or ())]
-        if not any(parts):
-            return content
-        return hashlib.sha256("\n".join([content, *parts]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +78,7 @@ def ingest(
     delivery = Delivery(
         feed, key, source, mapping, actor, covers or mapping.covers, file_name[:200], accept_unusual.strip()
     )
-    _check_delivery(delivery)
+    check_delivery(delivery)
     if feed in REGISTER_LAYOUTS:
         return _ingest_register(delivery, content)
     return _ingest_facts(delivery, content)
@@ -167,31 +132,6 @@ def row_errors_csv(batch: Batch) -> Iterator[str]:
         line = io.StringIO()
         csv.writer(line).writerow(row)
         yield line.getvalue()
-
-
-def _check_delivery(delivery: Delivery) -> None:
-    feed, mapping = delivery.feed, delivery.mapping
-    if feed not in feeds():
-        close = get_close_matches(feed, feeds(), n=1)
-        hint = " " + _("Did you mean %(name)s?") % {"name": close[0]} if close else ""
-        raise UnknownFeed(_("There is no feed %(feed)s.%(hint)s") % {"feed": feed, "hint": hint})
-    if mapping.feed and mapping.feed != feed:
-        raise MappingInvalid(
-            _("The mapping is for the feed %(theirs)s, not %(ours)s.") % {"theirs": mapping.feed, "ours": feed}
-        )
-    for name, text, longest in (("key", delivery.key, 120), ("source", delivery.source, 40)):
-        if not text.strip() or len(text) > longest or not text.isprintable():
-            raise InvalidInput(
-                _("A batch needs a %(name)s of 1 to %(longest)s printable characters.")
-                % {"name": name, "longest": longest}
-            )
-    if delivery.covers:
-        first, last = delivery.covers
-        if not first <= last <= business_today() or (last - first).days >= MOST_DAYS:
-            raise InvalidInput(
-                _("The days covered must be in order, past, and %(most)s at most: found %(first)s to %(last)s.")
-                % {"most": MOST_DAYS, "first": first, "last": last}
-            )
 
 
 def lock_feed(feed: str) -> None:

@@ -12,7 +12,8 @@ from ecosystem.errors import NotAllowed, WrongStatus
 from ecosystem.models import AuditEntry, WorkMark
 from ecosystem.roles import Role
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
-from providers.steps.ingest import BatchKeyTaken, check, ingest, row_errors_csv
+from providers.steps.delivery import BatchKeyTaken
+from providers.steps.ingest import check, ingest, row_errors_csv
 from providers.steps.undo_batch import LaterBatchStands, undo_batch
 from tests import factories
 

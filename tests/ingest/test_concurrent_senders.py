@@ -12,7 +12,8 @@ from django.db import connection
 
 from ecosystem.models import WorkMark
 from providers.models import FACTS, Batch
-from providers.steps.ingest import BatchKeyTaken, ingest
+from providers.steps.delivery import BatchKeyTaken
+from providers.steps.ingest import ingest
 from tests import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.server]
