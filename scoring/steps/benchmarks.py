@@ -22,6 +22,9 @@ SMALLEST_COHORT = 20
 ALL = "all"
 
 
+type Member = tuple[int, int, int]  # id, numerator, exposure > 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """The benchmarks that hold for each month and category of a span, as aligned columns."""
@@ -122,7 +125,7 @@ def freeze_granted(as_of: date, *, window_days: int = 90) -> Benchmark | None:
             " AND ends.granted_impressions_used > coalesce(starts.granted_impressions_used, 0)",
             {"as_of": as_of, "window": window_days},
         )
-        members = [(provider, Fraction(gmv, used)) for provider, gmv, used in cursor.fetchall()]
+        members: list[Member] = cursor.fetchall()
     if len(members) < SMALLEST_COHORT:
         return None
     frozen = _benchmark(GRANTED, month, ALL, members)
@@ -139,9 +142,9 @@ def _mark_working(from_day: date | None, *, cause: str) -> None:
 def _freeze(each: Expectation, month: date) -> list[Benchmark]:
     if Benchmark.objects.filter(measure=each.code, month=month).exists():
         return []
-    by_category: dict[str, list[tuple[int, Fraction]]] = defaultdict(list)
+    by_category: dict[str, list[Member]] = defaultdict(list)
     for member, category, numerator, exposure in _members(each, month):
-        by_category[category].append((member, Fraction(int(numerator), int(exposure))))
+        by_category[category].append((member, int(numerator), int(exposure)))
     everyone = [found for category in sorted(by_category) for found in by_category[category]]
     groups = {category: found for category, found in by_category.items() if len(found) >= SMALLEST_COHORT}
     if everyone:
@@ -171,18 +174,22 @@ def _members(each: Expectation, month: date) -> list[tuple[int, str, int, int]]:
     return found
 
 
-def _benchmark(code: str, month: date, category: str, members: list[tuple[int, Fraction]]) -> Benchmark:
-    ratios = sorted(ratio for _, ratio in members)
-    middle = len(ratios) // 2
-    median = ratios[middle] if len(ratios) % 2 else (ratios[middle - 1] + ratios[middle]) / 2
-    median = max(median, Fraction(0))  # a negative median of refunds over sales expects nothing
-    lines = [f"{member} {ratio}" for member, ratio in sorted(members)]
+def _benchmark(code: str, month: date, category: str, members: list[Member]) -> Benchmark:
+    median = max(_median(members), Fraction(0))  # a negative median of refunds over sales expects nothing
+    lines = [f"{member} {numerator}/{exposure}" for member, numerator, exposure in sorted(members)]
     return Benchmark(
         measure=code,
         month=month,
         category=category,
         numerator=median.numerator,
         denominator=median.denominator,
-        members=[member for member, _ in sorted(members)],
+        members=[member for member, _, _ in sorted(members)],
         digest=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     )
+
+
+def _median(members: list[Member]) -> Fraction:
+    """Return the middle ratio, or the mean of the two; 128 binary places keep bigint ratios apart exactly."""
+    found = sorted(members, key=lambda member: (member[1] << 128) // member[2])
+    lower, upper = found[(len(found) - 1) // 2], found[len(found) // 2]
+    return (Fraction(lower[1], lower[2]) + Fraction(upper[1], upper[2])) / 2
