@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.utils import translation
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -24,6 +26,15 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "http", "scheme": "bearer"}
 
 
+class EnglishGenerator(SchemaGenerator):
+    """One schema for all: in English, whatever the reader's language."""
+
+    def get_schema(self, *args: Any, **kwargs: Any) -> Any:
+        """Generate the schema in English."""
+        with translation.override("en"):
+            return super().get_schema(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """An error as RFC 9457 writes it."""
 
@@ -37,7 +48,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 class Schema(AutoSchema):
-    """The OpenAPI schema of an endpoint, error answers included; in English, whatever the reader's language."""
+    """The OpenAPI schema of an endpoint, error answers included."""
 
     ERRORS: ClassVar[dict[str, str]] = {
         "401": "No valid sign-in.",

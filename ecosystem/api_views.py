@@ -1,9 +1,10 @@
-"""REST endpoints of the ground: who am I."""
+"""REST endpoints of the ground: who am I, and what is not there."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -29,3 +30,15 @@ class Me(APIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the calling account."""
         return Response(MeSerializer(actor(request)).data)
+
+
+class Nothing(APIView):
+    """Every address of the interface that leads nowhere: a problem, not a page."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Say so, whatever the method."""
+        raise Http404

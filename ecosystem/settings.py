@@ -287,6 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "DEFAULT_GENERATOR_CLASS": "ecosystem.api_schema.EnglishGenerator",
     "ENUM_NAME_OVERRIDES": {
         "BindingRoleEnum": "providers.choices.BindingRole",
         "AccountRoleEnum": "ecosystem.roles.Role",

@@ -1,10 +1,11 @@
 """Every address of the portal."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from ecosystem import views
+from ecosystem.api_views import Nothing
 from ecosystem.health import healthz
 
 handler400 = "ecosystem.views.bad_request"
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("ecosystem.api_urls")),
     path("api/v1/", include("providers.api_urls")),
     path("api/v1/", include("scoring.api_urls")),
+    re_path(r"^api/.*/$", Nothing.as_view(), name="api-nothing"),
     path("", include("providers.urls")),
     path("", include("scoring.urls")),
 ]

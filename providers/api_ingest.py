@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from dataclasses import asdict
 from datetime import date
@@ -149,6 +150,12 @@ UNUSUAL = OpenApiParameter("accept_unusual", str, description="A person's reason
 BODY = {"text/csv": OpenApiTypes.BINARY, "application/gzip": OpenApiTypes.BINARY}
 
 
+def _upload(request: Request) -> BinaryIO:
+    """Return the body as a file; a request without one is an empty file, which the reader refuses by name."""
+    data = request.data
+    return cast(BinaryIO, data) if hasattr(data, "read") else io.BytesIO()
+
+
 def _covers(request: Request) -> tuple[date, date] | None:
     text = request.query_params.get("covers")
     if not text:
@@ -197,7 +204,7 @@ class Ingest(APIView):
     )
     def post(self, request: Request, feed: str) -> Response:
         """Take in the body: all of it counts (201), or none of it and the batch names its errors (422)."""
-        with cast(BinaryIO, request.data) as content:
+        with _upload(request) as content:
             batch = ingest(
                 feed,
                 content,
@@ -221,7 +228,7 @@ class Check(APIView):
     @extend_schema(request=BODY, responses=CheckedSerializer, parameters=[COVERS, MAPPING, UNUSUAL])
     def post(self, request: Request, feed: str) -> Response:
         """Say what a delivery of the body would do."""
-        with cast(BinaryIO, request.data) as content:
+        with _upload(request) as content:
             checked = check(
                 feed,
                 content,
