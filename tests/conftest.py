@@ -10,7 +10,7 @@ import django
 import pytest
 
 from ecosystem.local.places import Places
-from ecosystem.local.stack import Stack, join
+from ecosystem.local.stack import Stack, alive, join
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,6 +102,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Remove the folder of a run that never started a server."""
-    if "PYTEST_XDIST_WORKER" not in os.environ and PLACES.var.is_dir() and not any(PLACES.var.iterdir()):
-        PLACES.var.rmdir()
+    """Remove the folder, with what tests wrote beside the servers."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and not alive(PLACES):
+        shutil.rmtree(PLACES.var, ignore_errors=True)
