@@ -9,6 +9,9 @@ from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from ecosystem.accounts import ACCOUNTS, demo_email
+from ecosystem.models import User
+
 BROKERS = frozenset({"redis", "rediss", "redis+socket", "amqp", "amqps"})
 
 
@@ -104,3 +107,20 @@ def check_server(app_configs: Sequence[AppConfig] | None = None, **options: Any)
             Error("PORTAL_SMTP_HOST is not set: invitations and resets would stay in a folder.", id="ecosystem.E018")
         )
     return found
+
+
+@register(Tags.database, deploy=True)
+def check_accounts(
+    app_configs: Sequence[AppConfig] | None = None, *, databases: Sequence[str] | None = None, **options: Any
+) -> list[CheckMessage]:
+    """Refuse to deploy a database that holds the demo's accounts (`check --deploy --database default`)."""
+    known = [demo_email(account[0]) for account in ACCOUNTS]
+    if not databases or not User.objects.filter(email__in=known, is_active=True).exists():
+        return []
+    return [
+        Error(
+            "The database holds active demo accounts, whose passwords are known.",
+            hint="Deploy on an empty database; demo data and its accounts belong to one machine.",
+            id="ecosystem.E019",
+        )
+    ]

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
+from ecosystem.accounts import demo_email
+from ecosystem.models import User
+
 SERVER: dict[str, Any] = {
     "LOCAL": False,
     "DEMO": False,
@@ -80,3 +83,14 @@ def test_the_demo_answers_to_loopback_only(settings: Any, name: str, value: Any)
 
 def test_the_deployment_check_refuses_the_demo_even_on_loopback(settings: Any) -> None:
     assert {"ecosystem.E011", "ecosystem.E012"} <= refusals(settings, deploy=True, **MACHINE)
+
+
+@pytest.mark.django_db
+def test_the_deployment_check_refuses_a_database_with_demo_accounts() -> None:
+    def found() -> set[str]:
+        messages = run_checks(tags=["database"], include_deployment_checks=True, databases=["default"])
+        return {str(message.id) for message in messages}
+
+    assert "ecosystem.E019" not in found()
+    User.objects.create_user(demo_email("rating"))
+    assert "ecosystem.E019" in found()

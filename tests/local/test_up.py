@@ -18,7 +18,7 @@ import pytest
 from ecosystem.local.places import Places
 from ecosystem.local.stack import CHECKOUT, alive
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 MANAGE = str(CHECKOUT / "manage.py")
 
 
