@@ -126,7 +126,8 @@ def test_every_kind_of_refusal_is_a_problem() -> None:
     wrong = problem(client.post("/api/v1/bindings/", {}, content_type="application/json"), 422, "invalid")
     assert {"provider", "role", "starts_on"} <= set(wrong["errors"])  # type: ignore[call-overload]
     problem(client.post("/api/v1/ingest/nothing/?key=k", b"", content_type="text/csv"), 422, "unknown_feed")
-    problem(client.post("/api/v1/ingest/sales/?key=k"), 422, "invalid")
+    nothing = client.post("/api/v1/ingest/sales/?key=k")
+    assert (nothing.status_code, nothing.json()["status"]) == (422, "refused")
     problem(client.get("/api/v1/providers/?status=nonsense"), 422, "invalid")
     problem(client.get("/api/v1/providers/?cursor=nonsense"), 404, "not_found")
     problem(client.get("/api/v1/scores/nonsense/"), 404, "not_found")
