@@ -75,8 +75,10 @@ def arrive(
         output = ci_output / "browser" / f"{journey}-{language}" / who
         output.mkdir(parents=True, exist_ok=True)
         wanted = {"viewport": {"width": 1360, "height": 900}, "locale": LOCALES[language], **options}
-        opened.append(Visitor.arrive(browser.new_context(**wanted), portal, output))
-        return opened[-1]
+        # Colours are the same in both languages.
+        visitor = Visitor.arrive(browser.new_context(**wanted), portal, output, colours=language == "zh-hans")
+        opened.append(visitor)
+        return visitor
 
     yield arrive
     for visitor in opened:

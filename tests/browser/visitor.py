@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 
     from ecosystem.models import User
 
-# The rules of WCAG 2.1 AA; the theme of the admin is judged by the same.
+# The rules of WCAG 2.1 AA, for the pages and the theme of the admin alike.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 SCROLLS_SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
 @dataclass
 class Visitor:
-    """One browser window; ``seen`` are the names of the pages looked at, ``wrong`` what the browser complained about."""
+    """One browser window; ``seen`` are the pages looked at, ``wrong`` is what the browser complained about."""
 
     context: BrowserContext
     page: Page
     address: str
     output: Path
+    rules: dict[str, Any]
     seen: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
-    def arrive(cls, context: BrowserContext, address: str, output: Path) -> Visitor:
-        """Open a window that may talk to the portal and to nobody else."""
-        visitor = cls(context, context.new_page(), address, output)
+    def arrive(cls, context: BrowserContext, address: str, output: Path, *, colours: bool) -> Visitor:
+        """Open a window that may talk to the portal and to nobody else; ``colours``: judge contrast, too (slow)."""
+        rules = RULES if colours else RULES | {"rules": {"color-contrast": {"enabled": False}}}
+        visitor = cls(context, context.new_page(), address, output, rules)
         context.route(lambda url: not url.startswith((address, "data:", "blob:")), visitor._refuse)
         visitor.page.on("pageerror", lambda error: visitor.wrong.append(str(error)))
         visitor.page.on(
@@ -73,7 +75,7 @@ class Visitor:
         picture = self.output / f"{len(self.seen) + 1:02d}-{name}.png"
         self.page.screenshot(path=picture, full_page=True)
         self.seen.append(name)
-        found = Axe().run(self.page, options=RULES).response["violations"]
+        found = Axe().run(self.page, options=self.rules).response["violations"]
         faults = [f"{fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]
         assert not faults, f"{name}: " + "\n".join(faults)
         assert not self.page.evaluate(SCROLLS_SIDEWAYS), f"{name} is wider than the window"
