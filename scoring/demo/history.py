@@ -126,7 +126,7 @@ def members(world: World) -> None:
 
 def current(world: World, users: Mapping[str, User]) -> None:
     """Compute the provisional run and standings of the as-of day, and leave some contests."""
-    report_days = (AS_OF - timedelta(days=14), AS_OF - timedelta(days=7), AS_OF - timedelta(days=1))
+    report_days = (AS_OF - timedelta(days=7), AS_OF - timedelta(days=1))
     for day in report_days:
         with at(day, 8):
             score_population(day, cause="历史回补（演示）")

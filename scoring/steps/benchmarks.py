@@ -130,7 +130,14 @@ def freeze_granted(as_of: date, *, window_days: int = 90) -> Benchmark | None:
         return None
     frozen = _benchmark(GRANTED, month, ALL, members)
     frozen.save(force_insert=True)
-    _mark_working(None, cause=f"granted traffic at the run of {as_of}")
+    with connection.cursor() as cursor:
+        # Only whose traffic was used or lapsed is measured against it.
+        cursor.execute(
+            "SELECT provider_id FROM provider_cum WHERE day = (SELECT max(day) FROM provider_cum)"
+            " AND (granted_impressions_used > 0 OR granted_impressions_expired > 0) ORDER BY 1"
+        )
+        holders = [(str(provider), None) for (provider,) in cursor.fetchall()]
+    ledger.mark("roll_up", holders, cause=f"granted traffic at the run of {as_of}")
     return frozen
 
 

@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from providers.models import Provider
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--size", choices=sorted(SIZES), default="small")
 
     def handle(self, *args: Any, size: str, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
         if Provider.objects.exists():
             raise CommandError("The demo loads into an empty portal; this one has providers already.")
         started = time.monotonic()
