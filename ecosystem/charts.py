@@ -12,8 +12,10 @@ from ecosystem import numerals
 
 Value = Decimal | float | int | None
 
-WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 28
+WIDTH, HEIGHT = 960, 240
+LEFT, RIGHT, TOP, BOTTOM = 48, 16, 12, 28
+# Room that labels need in the drawing's units: a Latin letter, a Chinese one, a day and its distance to the next.
+LATIN, HAN, DAY_LABEL = 7, 13, 150
 RADAR_SIZE, RADAR_RADIUS = 320, 104
 
 
@@ -125,10 +127,13 @@ def line(
     write = writer(unit, decimals)
     bottom, top, distance = bounds(values, low, high)
     first, last = series[0][0].toordinal(), series[-1][0].toordinal()
-    wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    heights = [bottom + number * distance for number in range(round((top - bottom) / distance) + 1)]
+    levels = [(height, write(Decimal(str(round(height, 6))))) for height in heights]
+    left = max(LEFT, *(room(text) + 12 for _, text in levels))
+    wide, tall = WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM
 
     def across(day: date) -> float:
-        return round(LEFT + wide * ((day.toordinal() - first) / (last - first) if last > first else 0.5), 1)
+        return round(left + wide * ((day.toordinal() - first) / (last - first) if last > first else 0.5), 1)
 
     def down(value: float) -> float:
         return round(TOP + tall * (1 - (value - bottom) / (top - bottom)), 1)
@@ -141,31 +146,36 @@ def line(
             continue
         marks.append(Mark(across(day), down(float(value)), day, write(value)))
         stretches[-1].append(f"{marks[-1].x},{marks[-1].y}")
-    ticks = sorted({0, len(series) // 3, 2 * len(series) // 3, len(series) - 1})
     return Line(
         width=WIDTH,
         height=HEIGHT,
-        left=LEFT,
+        left=left,
         right=WIDTH - RIGHT,
         bottom=HEIGHT - BOTTOM,
         paths=tuple(" ".join(stretch) for stretch in stretches if len(stretch) > 1),
         marks=tuple(marks),
-        levels=tuple(
-            Rule(down(bottom + number * distance), write(Decimal(str(round(bottom + number * distance, 6)))))
-            for number in range(round((top - bottom) / distance) + 1)
-        ),
-        days=tuple(
-            Rule(across(series[tick][0]), f"{series[tick][0]:%Y-%m-%d}", anchor(tick, len(series))) for tick in ticks
-        ),
+        levels=tuple(Rule(down(height), text) for height, text in levels),
+        days=day_labels([(across(day), day) for day, _ in series]),
         rows=tuple((day, None if value is None else write(value)) for day, value in reversed(series)),
     )
 
 
-def anchor(tick: int, count: int) -> str:
-    """Return where a day's label hangs, so that the first and last stay inside."""
-    if count == 1:
-        return "middle"
-    return "start" if tick == 0 else "end" if tick == count - 1 else "middle"
+def room(text: str) -> int:
+    """Return the width of a label."""
+    return sum(HAN if letter > "\u2e7f" else LATIN for letter in text)
+
+
+def day_labels(places: Sequence[tuple[float, date]]) -> tuple[Rule, ...]:
+    """Name the first and the last day, and days between that leave each other room; the ends stay inside."""
+    (start, first), (end, last) = places[0], places[-1]
+    if len(places) == 1:
+        return (Rule(start, f"{first:%Y-%m-%d}"),)
+    rules, free = [Rule(start, f"{first:%Y-%m-%d}", "start")], start + DAY_LABEL
+    for place, day in places[1:-1]:
+        if free <= place <= end - DAY_LABEL:
+            rules.append(Rule(place, f"{day:%Y-%m-%d}"))
+            free = place + DAY_LABEL
+    return (*rules, Rule(end, f"{last:%Y-%m-%d}", "end"))
 
 
 def bars(items: Sequence[tuple[str, Value]]) -> tuple[Bar, ...]:

@@ -17,7 +17,7 @@ from providers.models import Provider
 from scoring import current
 from scoring.models import Grant, Run, Score
 from scoring.models.scores import ScoreQuerySet
-from scoring.views.subject import of_provider
+from scoring.views.subject import gaps, of_provider
 
 
 def _grants(request: HttpRequest, provider: Provider) -> QuerySet[Grant]:
@@ -36,7 +36,7 @@ def plan(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Show the provider's standing in every open plan and the grants it has received."""
     context = {
         "provider": provider,
-        "standings": current.standing_of(provider.pk),
+        "gaps": gaps(current.standing_of(provider.pk)),
         "grants": _grants(request, provider),
     }
     return render(request, "scoring/plan.html", context)

@@ -13,7 +13,7 @@ from scoring import current
 from scoring.explanations import card
 from scoring.facts_behind import facts_behind
 from scoring.models import Run, Score
-from scoring.views.subject import of_provider
+from scoring.views.subject import gaps, of_provider
 
 HISTORY_LIMIT = 400
 
@@ -41,7 +41,7 @@ def score(request: HttpRequest, provider: Provider) -> HttpResponse:
         "chosen": chosen,
         "history": [(point.through, point.value) for point in points],
         "official": official[-1] if official else None,
-        "standings": current.standing_of(provider.pk),
+        "gaps": gaps(current.standing_of(provider.pk)),
     }
     return render(request, "scoring/score.html", context)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import wraps
 from typing import Concatenate
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from providers.current import working_for
 from providers.models import Provider
 from providers.models.members import MemberRole
+from scoring.models import Standing
 
 READS_SCORES = frozenset({MemberRole.OWNER, MemberRole.ANALYST})
 
@@ -41,3 +43,11 @@ def of_provider[**P](
         return view(request, member.provider, *args, **kwargs)
 
     return login_required(page)  # type: ignore[return-value]
+
+
+def gaps(standings: Sequence[Standing]) -> list[tuple[Standing, Decimal | None]]:
+    """Put beside each standing how much of the next tier is reached, in percent; None at the highest."""
+    return [
+        (one, None if one.gap is None else Decimal(one.value) * 100 / max(Decimal(one.value) + one.gap, Decimal(1)))
+        for one in standings
+    ]

@@ -82,7 +82,7 @@ def read_score(owner: Visitor, market: Market) -> Score:
     owner.look("history")
     owner.open("/figures/?measure=paid_orders&days=7")
     owner.look("figures")
-    assert owner.page.locator("tfoot .num").inner_text() == "70"
+    assert owner.page.locator(".sum .num").inner_text() == "70"
     with owner.page.expect_download() as download:
         owner.page.locator("a.csv").last.click()
     assert download.value.suggested_filename.endswith(".csv")
