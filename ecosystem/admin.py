@@ -156,6 +156,7 @@ class NoticeAdmin(StaffAdmin):
     ordering = ("-created_at", "-id")
 
 
+admin.site.index_title = _("Staff workplace")
 # The libraries bring tables of their own. They hold addresses and the secrets of second factors: for no list.
 for library in ("django.contrib.auth.admin", "allauth.account.admin", "allauth.mfa.admin"):
     import_module(library)

@@ -24,6 +24,12 @@ class Recognised:
     by: tuple[str, ...]
 
     @property
+    def marks(self) -> str:
+        """Name the marks in the reader's language."""
+        names = {field.name: str(field.verbose_name) for field in Provider._meta.fields}
+        return ", ".join(names[name] for name in self.by)
+
+    @property
     def has_ended(self) -> bool:
         """Tell whether that provider withdrew or was expelled."""
         return self.provider.status in ENDED

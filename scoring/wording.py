@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from ecosystem.numerals import decimal_text, money_text, percent_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scoring.core.rubric import Leaf, Node, Rubric, Sample
 
 STATES = {
-    State.VALUE: gettext_lazy("value"),
+    State.VALUE: pgettext_lazy("of a reading", "value"),
     State.NOT_APPLICABLE: gettext_lazy("not applicable"),
     State.NO_DATA: gettext_lazy("no data"),
     State.INSUFFICIENT_SAMPLE: gettext_lazy("sample too small"),

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ecosystem.numerals import is_chinese
 from ecosystem.roles import MAY, Role
 from providers.models import Provider
 
@@ -61,7 +62,7 @@ class BudgetPool(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return self.name_zh if is_chinese() else self.name_en
 
     def name(self, language: str) -> str:
         """Return the pool's name in the language, Chinese unless English is asked for."""

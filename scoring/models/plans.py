@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from ecosystem.numerals import is_chinese
 from ecosystem.roles import STAFF, Role
 from providers.models import Provider
 
@@ -41,7 +42,7 @@ class Plan(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return self.name_zh if is_chinese() else self.name_en
 
     def name(self, language: str) -> str:
         """Return the plan's name in the language, Chinese unless English is asked for."""
@@ -85,6 +86,11 @@ class PlanTarget(models.Model):
         ]
 
     def __str__(self) -> str:
+        return self.name_zh if is_chinese() else self.name_en
+
+    @property
+    def pool_code(self) -> str:
+        """Return the code of the pool this target's cap is kept in."""
         return f"{self.plan.code}/{self.code}"
 
     def name(self, language: str) -> str:

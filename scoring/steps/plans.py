@@ -133,7 +133,7 @@ def _check_bands(targets: list[PlanTarget]) -> None:
 def _pool(target: PlanTarget, *, label: str, actor: User | None) -> None:
     pool = BudgetPool.objects.create(
         plan=target.plan,
-        code=str(target),
+        code=target.pool_code,
         name_zh=target.name_zh,
         name_en=target.name_en,
         label=label,

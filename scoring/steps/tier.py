@@ -232,7 +232,7 @@ def _measured(target: PlanTarget, as_of: date, values: Sequence[Value]) -> dict[
             else sum(1 for pace in paces if pace is not None and band_of(pace, [target]) is not None),
         }
     if target.cap is not None:
-        pool = BudgetPool.objects.filter(plan=target.plan_id, code=str(target)).first()
+        pool = BudgetPool.objects.filter(plan=target.plan_id, code=target.pool_code).first()
         if pool is None:
             return None
         return {"value": pool.committed, "quality_value": None, "gap": pool.available, "pace": None}
