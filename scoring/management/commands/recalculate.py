@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Exists, OuterRef
 
 from ecosystem import ledger
 from ecosystem.clock import business_today
@@ -22,6 +23,8 @@ from scoring.steps.tier import tier_plans
 
 WIDTH = 40
 STEP_SECONDS = 1.0
+# A changed binding first tells who stands beside it; those are rolled up then.
+ROLLING = ("beside", "roll_up")
 
 
 class Command(BaseCommand):
@@ -63,14 +66,15 @@ class Command(BaseCommand):
         while waiting := self._waiting():
             most = max(most, waiting)
             self._say("roll up", most - waiting, most)
-            if not ledger.drain("roll_up", seconds=STEP_SECONDS):
+            if not sum(ledger.drain(kind, seconds=STEP_SECONDS) for kind in ROLLING):
                 time.sleep(0.2)  # another worker holds the rest, or it waits for its next attempt
         self._say("roll up", most, most)
 
     @staticmethod
     def _waiting() -> int:
-        parked = WorkScope.objects.filter(kind="roll_up", state=WorkScope.State.PARKED).values("scope")
-        return WorkMark.objects.filter(kind="roll_up").exclude(scope__in=parked).values("scope").distinct().count()
+        parked = WorkScope.objects.filter(state=WorkScope.State.PARKED, kind=OuterRef("kind"), scope=OuterRef("scope"))
+        marks = WorkMark.objects.filter(~Exists(parked), kind__in=ROLLING)
+        return marks.values("kind", "scope").distinct().count()
 
     def _say(self, what: str, done: int, total: int) -> None:
         """Draw the bar on a terminal; write a line of it elsewhere."""
