@@ -67,7 +67,6 @@ class Batch(models.Model):
     def __str__(self) -> str:
         return f"{self.feed} {self.key}"
 
-
     def delivered_days(self) -> set[date]:
         """Return those of the batch's days that the feed has delivered for its kind of subject so far."""
         known = DeliveredDay.objects.filter(feed=self.feed, subject=self.subject, day__in=self.days)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.utils import translation
 from django.db import IntegrityError, transaction
 
 from ecosystem.errors import NotAllowed
@@ -87,7 +88,7 @@ def test_baselines_are_taken_over_once() -> None:
     ],
 )
 def test_a_plan_that_contradicts_itself_is_refused(targets: list[dict[str, object]], reason: str) -> None:
-    with pytest.raises(PlanInvalid, match=reason):
+    with translation.override("en"), pytest.raises(PlanInvalid, match=reason):
         plans.import_plan(definition(*targets), actor=None)
     assert not Plan.objects.filter(code="DEMO").exists()
 
