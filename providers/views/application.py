@@ -17,13 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from ecosystem.errors import DomainError
 from ecosystem.models import AuditEntry
 from ecosystem.roles import Role
+from ecosystem.sign_in import person
 from providers import reading
 from providers.choices import ProviderCategory
 from providers.current import SESSION_KEY, member_required, working_for
 from providers.forms import SECTIONS, CompanyForm, ContactForm, WithdrawalForm
 from providers.models import Membership, Provider
 from providers.models.members import MemberRole
-from providers.signed_in import person
 from providers.steps import register
 
 TITLES: dict[str, str | Promise] = {

@@ -21,6 +21,7 @@ from ecosystem.errors import DomainError
 from ecosystem.models import AuditEntry
 from ecosystem.pages import page_of
 from ecosystem.roles import may
+from ecosystem.sign_in import person
 from providers import links
 from providers.choices import BindingRole
 from providers.current import member_required, working_for
@@ -29,7 +30,6 @@ from providers.forms import EndForm, ProposalForm, RenewalForm
 from providers.models import Binding, Membership, Provider
 from providers.models.bindings import BindingQuerySet
 from providers.models.members import MemberRole
-from providers.signed_in import person
 from providers.steps import bind
 
 HAPPENED: dict[str, str | Promise] = {

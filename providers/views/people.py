@@ -17,13 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from ecosystem.clock import business_today
 from ecosystem.csv_export import csv_response
 from ecosystem.errors import DomainError
+from ecosystem.sign_in import person
 from providers import documents
 from providers.current import SESSION_KEY, member_required, working_for
 from providers.errors import LinkUnusable
 from providers.forms import DocumentForm, InvitationForm
 from providers.models import Invitation, Membership, Provider, Qualification
 from providers.models.members import MemberRole
-from providers.signed_in import person
 from providers.steps import members, qualifications, register
 
 
