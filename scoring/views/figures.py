@@ -21,7 +21,7 @@ def _asked(request: HttpRequest) -> tuple[tuple[str, ...], date, date, int]:
     """Read the measures and the span of days the page is asked for."""
     known = {measure.code for measure in reading.choices()}
     codes = tuple(code for code in request.GET.getlist("measure") if code in known) or reading.FIRST_MEASURES
-    span = int(asked) if (asked := request.GET.get("days", "")).isdigit() and int(asked) in SPANS else 30
+    span = int(asked) if (asked := request.GET.get("days", "")).isdecimal() and int(asked) in SPANS else 30
     last = business_today() - timedelta(days=1)
     return codes, last - timedelta(days=span - 1), last, span
 
