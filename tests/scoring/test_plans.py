@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from django.utils import translation
 from django.db import IntegrityError, transaction
+from django.utils import translation
 
 from ecosystem.errors import NotAllowed
 from ecosystem.roles import Role
