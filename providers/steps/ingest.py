@@ -13,6 +13,7 @@ from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 
 from ecosystem.clock import business_today
+from ecosystem.csv_export import cell
 from ecosystem.errors import InvalidInput
 from ecosystem.models import AuditEntry, User
 from ecosystem.models.audit import Verb
@@ -130,7 +131,7 @@ def row_errors_csv(batch: Batch) -> Iterator[str]:
         *batch.row_errors.order_by("row", "id").values_list("row", "column", "found", "reason").iterator(),
     ):
         line = io.StringIO()
-        csv.writer(line).writerow(row)
+        csv.writer(line).writerow([cell(value) for value in row])
         yield line.getvalue()
 
 
