@@ -3,7 +3,7 @@
 from providers.models.batches import Batch, DeliveredDay, RowError
 from providers.models.bindings import Binding
 from providers.models.compliance import Violation
-from providers.models.facts import FACTS, HISTORY, FactTable, fact_table
+from providers.models.facts import FACTS, HISTORY, FactTable
 from providers.models.members import Invitation, Membership
 from providers.models.operators import OperatedSession, OperatorCertificate
 from providers.models.places import Base, Belt
@@ -30,5 +30,4 @@ __all__ = [
     "RowError",
     "Streamer",
     "Violation",
-    "fact_table",
 ]

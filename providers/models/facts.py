@@ -108,8 +108,3 @@ FACTS: dict[tuple[str, Subject], type[FactTable]] = {
 HISTORY: dict[tuple[str, Subject], type[FactTable]] = {
     (feed, subject): _history_table(feed, subject) for feed, subject in catalogue().fact_feeds()
 }
-
-
-def fact_table(feed: str, subject: Subject) -> type[FactTable]:
-    """Return the model of a feed's facts for a kind of subject; KeyError when the feed delivers none."""
-    return FACTS[feed, subject]
