@@ -30,7 +30,7 @@ def _read(digest: str, body: str) -> Rubric:
 
 
 class RubricVersion(models.Model):
-    """One version of a rubric; once published its text is immutable (migration ``rubric_frozen``)."""
+    """One version of a rubric; once published its text is immutable (migration ``frozen_rows``)."""
 
     class Status(models.TextChoices):
         """draft → validated → in consultation → published → retired."""

@@ -44,7 +44,7 @@ class ScoreQuerySet(models.QuerySet["Score"]):
 
 
 class Score(models.Model):
-    """The published numbers of one provider in one run; immutable once the run is (migration ``scores_frozen``)."""
+    """The published numbers of one provider in one run; immutable once the run is (migration ``frozen_rows``)."""
 
     class Status(models.TextChoices):
         """Not rated is not a low score."""
