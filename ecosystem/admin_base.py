@@ -219,7 +219,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
     def _take(
         self, request: HttpRequest, step: Step, call: Callable[[dict[str, Any]], object], subject: str, back: str
     ) -> HttpResponseBase:
-        form = step.form(request.POST or None, request.FILES or None) if request.method == "POST" else step.form()
+        form = step.form(request.POST, request.FILES) if request.method == "POST" else step.form()
         if request.method == "POST" and form.is_valid():
             try:
                 said = call(form.cleaned_data)
