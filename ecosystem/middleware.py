@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware import csp
@@ -21,7 +22,7 @@ from ecosystem.sign_in import has_second_factor
 
 
 class MethodMiddleware:
-    """Browsers read and send forms; every other method belongs to the REST interface."""
+    """Browsers read and send forms, other methods belong to the REST interface; a NUL fits into no table."""
 
     PAGES = ("GET", "HEAD", "POST", "OPTIONS")
 
@@ -31,6 +32,8 @@ class MethodMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Refuse what no page answers before anything looks at it."""
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("a NUL character in the address")
         if request.method in self.PAGES or request.path.startswith("/api/"):
             return self.get_response(request)
         return HttpResponseNotAllowed(self.PAGES)
