@@ -19,7 +19,7 @@ app.conf.beat_schedule = {
     "deliver": {"task": "ecosystem.tasks.deliver_outbox", "schedule": 10.0, "options": {"expires": 10}},
     "nightly": {
         "task": "scoring.tasks.nightly",
-        "schedule": crontab(minute="*/10", hour="2-5"),
+        "schedule": crontab(minute="*/10", hour="2-23"),  # also where the machine sleeps at night
         "options": {"expires": 600},
     },
 }
