@@ -1,7 +1,8 @@
 """What the roll-up leaves: running totals per provider and day, and states at day's end.
 
 ``ProviderCum`` is dense from a provider's first day (approval or first binding, at the earliest the first delivered
-day) to the newest delivered day, so any trailing window is the difference of two rows. The view ``provider_day`` (migration) shows the days themselves.
+day) to the newest delivered day, so any trailing window is the difference of two rows. The view ``provider_day``
+(migration) shows the days themselves.
 """
 
 from __future__ import annotations
