@@ -69,6 +69,7 @@ def compute(world: World, report: Callable[[str, int, int], None]) -> None:
         # The planner has seen none of these rows yet.
         cursor.execute("ANALYZE providers_binding, providers_merchant, providers_streamer, providers_deliveredday")
     freeze_closed_months(AS_OF)
+    _drain("beside")
     _drain("roll_up")
     report("roll up", 1, 2)
     for as_of in history.run_days(world.size):
