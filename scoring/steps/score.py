@@ -7,7 +7,6 @@ A provisional run belongs to a day and follows the facts; an official run is com
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
@@ -21,7 +20,7 @@ from ecosystem.models.audit import Verb
 from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
 from scoring.core.score import as_decimal, score
-from scoring.models import Run, RunInput, Score
+from scoring.models import RubricVersion, Run, RunInput, Score
 from scoring.models.scores import LEFT
 from scoring.steps.grade_changes import tell_grade_changes
 from scoring.steps.rubrics import newest_rubric
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from scoring.core.score import Scores
 
 CURRENT = "current"
-DEBOUNCE = timedelta(seconds=1)
 
 _INCOMING = """
 CREATE TEMP TABLE incoming_score (
@@ -63,6 +61,9 @@ WHERE run_id = %s AND flags <> %s::varchar[] AND NOT EXISTS
 
 def handle(scopes: Mapping[str, date | None]) -> Done:
     """Score everybody as of today, for the ledger; standings follow."""
+    if not RubricVersion.objects.published().exists():
+        # A failure here would park the scope; publishing the first version marks it again.
+        return Done(0, [Mark("tier", CURRENT)])
     run, changed = _score_day(business_today(), notify_members=True)
     return Done(changed, [Mark("tier", CURRENT)], run.input_digest)
 
@@ -84,7 +85,11 @@ def score_population(as_of: date, *, cause: str = "") -> Run:
 @transaction.atomic
 def compute_run(run_id: int) -> int:
     """Compute a frozen official run from its frozen inputs; return the rows changed (0 when done before)."""
-    run = Run.objects.select_for_update(of=("self",)).select_related("rubric_version", "input", "opened_by").get(pk=run_id)
+    run = (
+        Run.objects.select_for_update(of=("self",))
+        .select_related("rubric_version", "input", "opened_by")
+        .get(pk=run_id)
+    )
     if run.kind != Run.Kind.OFFICIAL or run.status not in {Run.Status.FROZEN, Run.Status.COMPUTED}:
         return 0
     scores = score(run.rubric_version.as_core(), run.input.as_core())
