@@ -30,7 +30,7 @@ def test_documentation_to_first_batch(arrive: Arrive, language: str, portal: str
     reader = arrive("reader")
     reader.open("/api/v1/docs/")
     reader.page.get_by_text("/api/v1/ingest/{feed}/", exact=True).first.wait_for()
-    reader.look("documentation")
+    reader.look("documentation", foreign="#swagger-ui")
 
     machine = factories.user(Role.MACHINE, email="warehouse@example.com")
     admin = arrive("administrator").be(factories.user(Role.ADMINISTRATOR, language=language))
