@@ -65,7 +65,9 @@ KINDS: dict[str, Wording] = {
         _("The official scores as of {as_of_day} are published; {provider} is not rated."), by_mail=True
     ),
     "grade_changed": Wording(
-        _("The grade of {provider} changed from {before} to {after}: {score_points} points. Moved most by: {cause_text}.")
+        _(
+            "The grade of {provider} changed from {before} to {after}: {score_points} points. Moved most by: {cause_text}."
+        )
     ),
     "band_changed": Wording(
         _("{provider} moved in {plan_text}: from {before_text} to {after_text}, at {value_fen}."), by_mail=True
