@@ -63,9 +63,10 @@ def freeze_run(run_id: int, *, actor: User) -> Run:
     """Keep all inputs as they are known at this moment, and have the run computed from them."""
     require(actor, "run_scores")
     run = Run.objects.select_for_update(of=("self",)).select_related("rubric_version").get(pk=run_id)
+    cut_off = timezone.now()
     inputs = windows(run.rubric_version.as_core(), as_of=run.as_of)
     run = Run.objects.advance(
-        run_id, needs=[Status.OPEN], leaves=Status.FROZEN, cut_off=timezone.now(), input_digest=inputs.sha256
+        run_id, needs=[Status.OPEN], leaves=Status.FROZEN, cut_off=cut_off, input_digest=inputs.sha256
     )
     store_inputs(run, inputs)
     ledger.mark("run", [(str(run.pk), None)], cause="frozen")
