@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from ecosystem import waker
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import BUT_COLOURS, RULES, Visitor
 from tests.scoring import rows
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def arrive(
         output = ci_output / "browser" / f"{journey}-{language}" / who
         output.mkdir(parents=True, exist_ok=True)
         wanted = {"viewport": {"width": 1360, "height": 900}, "locale": LOCALES[language], **options}
-        # Colours are the same in both languages.
-        visitor = Visitor.arrive(browser.new_context(**wanted), portal, output, colours=language == "zh-hans")
+        rules = RULES if language == "zh-hans" else BUT_COLOURS
+        # Axe itself is a script: it cannot run where scripts may not.
+        scripts = wanted.get("java_script_enabled", True)
+        visitor = Visitor.arrive(browser.new_context(**wanted), portal, output, rules=rules if scripts else None)
         opened.append(visitor)
         return visitor
 

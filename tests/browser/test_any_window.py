@@ -53,6 +53,16 @@ def test_on_a_phone(arrive: Arrive, language: str) -> None:
     person.language = language
     person.save()
     owner = arrive("owner", **PHONE).be(person)
-    for page in ("score", "score/history", "plan", "figures", "contests", "bindings", "people", "notices"):
+    for page in (
+        "score",
+        "score/history",
+        "plan",
+        "figures",
+        "contests",
+        "bindings",
+        "bindings/new",
+        "people",
+        "notices",
+    ):
         owner.open(f"/{page}/")
         owner.look(page.replace("/", "-"))
