@@ -6,11 +6,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connection, models
+from django.db import models
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import escape
 
 from ecosystem.clock import business_today
@@ -273,55 +271,3 @@ def test_home_shows_the_plan_and_what_waits_for_this_role() -> None:
     assert "Grants to decide" in home[Role.FINANCE]
     assert "Applications submitted" not in home[Role.FINANCE]
     assert "Runs to review" in as_(Role.RATING).get(reverse("admin:index")).content.decode()
-
-
-def test_lists_cost_the_same_at_3_and_at_30_rows() -> None:
-    administrator, governance = as_(Role.AUDITOR), factories.user(Role.GOVERNANCE)
-    run = rows.run(rows.rubric())
-    pool = rows.pool()
-
-    def more() -> None:
-        provider = factories.provider()
-        merchant = factories.merchant()
-        factories.binding(provider, merchant)
-        factories.streamer(merchant=merchant)
-        factories.qualification(provider)
-        factories.violation(provider)
-        factories.member(provider)
-        factories.invitation(provider)
-        factories.batch(received_at=timezone.now())
-        score = rows.score(provider, run)
-        Contest.objects.create(provider=provider, score=score, text="?", created_by=governance)
-        Grant.objects.create(pool=pool, provider=provider, amount=1, reason="r", proposed_by=governance)
-        AuditEntry.objects.record("register", "draft", provider, actor=governance)
-
-    names = [
-        "provider",
-        "merchant",
-        "streamer",
-        "binding",
-        "qualification",
-        "violation",
-        "membership",
-        "invitation",
-        "batch",
-    ]
-    urls = [reverse(f"admin:providers_{name}_changelist") for name in names]
-    urls += [reverse(f"admin:scoring_{name}_changelist") for name in ("score", "contest", "grant", "entry", "run")]
-    urls += [reverse("admin:ecosystem_auditentry_changelist"), reverse("admin:index")]
-    urls += [reverse(f"admin:providers_{name}_export_csv") for name in names]
-
-    def cost(url: str) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            response = administrator.get(url)
-            if response.streaming:
-                b"".join(response.streaming_content)  # type: ignore[attr-defined]
-        assert response.status_code == 200, url
-        return len(captured)
-
-    for _n in range(3):
-        more()
-    few = {url: cost(url) for url in urls}
-    for _n in range(27):
-        more()
-    assert {url: cost(url) for url in urls} == few
