@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from ecosystem import waker
@@ -239,6 +239,12 @@ def _record_failure(claimed: list[int], error: Exception) -> None:
                 claimed,
             ],
         )
+
+
+def waiting(*names: str) -> int:
+    """Count the scopes of these kinds that have marks and are not parked."""
+    is_parked = WorkScope.objects.filter(state=WorkScope.State.PARKED, kind=OuterRef("kind"), scope=OuterRef("scope"))
+    return WorkMark.objects.filter(~Exists(is_parked), kind__in=names).values("kind", "scope").distinct().count()
 
 
 def oldest_mark_age(kind: str) -> timedelta | None:

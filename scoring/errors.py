@@ -41,6 +41,12 @@ class SecondPersonNeeded(NotAllowed):
     code = "second_person_needed"
 
 
+class InputsTampered(DomainError):
+    """The frozen inputs are not the ones that were frozen."""
+
+    code = "inputs_tampered"
+
+
 class PublicationBlocked(DomainError):
     """Some gate could not be evaluated, so the run must not become official."""
 

@@ -164,7 +164,9 @@ def card(score: Score, *, with_path: bool = False) -> Card:
         capabilities=() if found is None else tuple(_capabilities(rubric, found)),
         gates=tuple(wording.of_gates(rubric, score.flags)),
         flags=tuple(wording.of_score(rubric, score.flags)),
-        path=_path(rubric, inputs, subject, found.published) if inputs is not None and found and with_path else None,
+        path=None
+        if inputs is None or found is None or not with_path
+        else _path(rubric, inputs, run.input_digest, subject, found.published),
     )
 
 
@@ -240,9 +242,9 @@ def _reading(cell: Cell, language: str) -> ReadingCard:
     )
 
 
-def _path(rubric: Rubric, inputs: Inputs, subject: str, total: Decimal | None) -> PathCard | None:
+def _path(rubric: Rubric, inputs: Inputs, digest: str, subject: str, total: Decimal | None) -> PathCard | None:
     """Word the way to the next grade; None at the best grade, and where there is none."""
-    key = f"path:{code_version()}:{rubric.digest}:{inputs.sha256}:{subject}"
+    key = f"path:{code_version()}:{rubric.digest}:{digest}:{subject}"
     found = cast("Path", cache.get_or_set(key, lambda: to_next_grade(rubric, inputs, subject), PATH_KEPT_SECONDS))
     if found.grade is None or total is None:
         return None

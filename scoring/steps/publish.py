@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -63,6 +63,7 @@ def freeze_run(run_id: int, *, actor: User) -> Run:
     """Keep all inputs as they are known at this moment, and have the run computed from them."""
     require(actor, "run_scores")
     run = Run.objects.select_for_update(of=("self",)).select_related("rubric_version").get(pk=run_id)
+    _hold_totals()
     cut_off = timezone.now()
     inputs = windows(run.rubric_version.as_core(), as_of=run.as_of)
     run = Run.objects.advance(
@@ -72,6 +73,20 @@ def freeze_run(run_id: int, *, actor: User) -> Run:
     ledger.mark("run", [(str(run.pk), None)], cause="frozen")
     AuditEntry.objects.record(Verb.PUBLISH, "freeze_run", run, actor=actor, detail={"inputs": run.input_digest})
     return run
+
+
+def _hold_totals() -> None:
+    """Let no roll-up write while inputs are read, and refuse while one still waits.
+
+    A provisional run heals with the next pass; frozen inputs would stay half old and half new for ever.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE provider_cum IN SHARE MODE")
+    waiting = ledger.waiting("beside", "roll_up")
+    if waiting:
+        raise WrongStatus(
+            _("%(count)s providers are still to be rolled up; freeze the run when that is done.") % {"count": waiting}
+        )
 
 
 @transaction.atomic(durable=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ecosystem import ledger
 from ecosystem.clock import business_today
@@ -20,6 +21,7 @@ from ecosystem.models.audit import Verb
 from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
 from scoring.core.score import as_decimal, score
+from scoring.errors import InputsTampered
 from scoring.models import RubricVersion, Run, RunInput, Score
 from scoring.models.scores import LEFT
 from scoring.steps.grade_changes import tell_grade_changes
@@ -92,7 +94,13 @@ def compute_run(run_id: int) -> int:
     )
     if run.kind != Run.Kind.OFFICIAL or run.status not in {Run.Status.FROZEN, Run.Status.COMPUTED}:
         return 0
-    scores = score(run.rubric_version.as_core(), run.input.as_core())
+    inputs = run.input.as_core()
+    if inputs.sha256 != run.input_digest:
+        raise InputsTampered(
+            _("The inputs of %(run)s are %(found)s, frozen were %(needed)s.")
+            % {"run": run, "found": inputs.sha256, "needed": run.input_digest}
+        )
+    scores = score(run.rubric_version.as_core(), inputs)
     changed = write_scores(run, scores)
     first = run.status == Run.Status.FROZEN
     _finish(run, scores)

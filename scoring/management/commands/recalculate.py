@@ -8,11 +8,9 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Exists, OuterRef
 
 from ecosystem import ledger
 from ecosystem.clock import business_today
-from ecosystem.models import WorkMark, WorkScope
 from providers.models import Provider
 from scoring.models import Standing
 from scoring.steps.nightly import freeze_closed_months
@@ -62,19 +60,13 @@ class Command(BaseCommand):
 
     def _roll_up(self) -> None:
         """Work off the roll-up ledger beside any workers, until nothing waits that is not parked."""
-        most = self._waiting()
-        while waiting := self._waiting():
+        most = ledger.waiting(*ROLLING)
+        while waiting := ledger.waiting(*ROLLING):
             most = max(most, waiting)
             self._say("roll up", most - waiting, most)
             if not sum(ledger.drain(kind, seconds=STEP_SECONDS) for kind in ROLLING):
                 time.sleep(0.2)  # another worker holds the rest, or it waits for its next attempt
         self._say("roll up", most, most)
-
-    @staticmethod
-    def _waiting() -> int:
-        parked = WorkScope.objects.filter(state=WorkScope.State.PARKED, kind=OuterRef("kind"), scope=OuterRef("scope"))
-        marks = WorkMark.objects.filter(~Exists(parked), kind__in=ROLLING)
-        return marks.values("kind", "scope").distinct().count()
 
     def _say(self, what: str, done: int, total: int) -> None:
         """Draw the bar on a terminal; write a line of it elsewhere."""
