@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Q
 
 from ecosystem.clock import business_today
 from ecosystem.ledger import Done
@@ -76,9 +77,15 @@ def handle(scopes: Mapping[str, date | None]) -> Done:
 
 @transaction.atomic
 def tier_plans(as_of: date, *, notify_members: bool = False) -> int:
-    """Work out standings and progress of every open plan as of a day; return the rows changed."""
-    plans = Plan.objects.filter(is_closed=False, starts_on__lte=as_of).order_by("pk").prefetch_related("targets")
-    return sum(tier_plan(plan, as_of, notify_members=notify_members) for plan in plans)
+    """Work out standings and progress of every plan that runs on a day; return the rows changed.
+
+    A plan is counted for the last time as of its end: what sells later is not its doing.
+    """
+    running = Q(ends_before=None) | Q(ends_before__gte=as_of)
+    plans = (
+        Plan.objects.filter(running, is_closed=False, starts_on__lte=as_of).order_by("pk").prefetch_related("targets")
+    )
+    return sum(tier_plan(plan, as_of, notify_members=notify_members) for plan in plans.order_by("pk"))
 
 
 @transaction.atomic
