@@ -67,11 +67,9 @@ def propose_grant(
     require(actor, "propose_grant")
     if amount <= 0 or not reason.strip():
         raise InvalidInput(_("A grant needs an amount above nothing and a reason."))
-    provider = Provider.objects.get(pk=provider_id)
-    if provider.status != Provider.Status.APPROVED:
-        raise WrongStatus(
-            _("The provider is %(found)s; grants need an approved one.") % {"found": provider.get_status_display()}
-        )
+    if expires_on is not None and expires_on <= business_today():
+        raise InvalidInput(_("A grant must end after today, not on %(day)s.") % {"day": expires_on})
+    provider = _fit_for_grants(provider_id)
     grant = Grant.objects.create(
         pool_id=pool_id,
         provider=provider,
@@ -87,10 +85,21 @@ def propose_grant(
     return grant
 
 
+def _fit_for_grants(provider_id: int) -> Provider:
+    """Hold a provider that may receive grants."""
+    provider = Provider.objects.select_for_update(no_key=True).get(pk=provider_id)
+    if provider.status != Provider.Status.APPROVED:
+        raise WrongStatus(
+            _("The provider is %(found)s; grants need an approved one.") % {"found": provider.get_status_display()}
+        )
+    return provider
+
+
 @transaction.atomic(durable=True)
 def approve_grant(grant_id: int, *, actor: User) -> Grant:
     """Commit the amount, by someone else than the proposer and never beyond the pool's cap."""
     grant = _decide(grant_id, Grant.Status.APPROVED, actor=actor)
+    _fit_for_grants(grant.provider_id)
     today = business_today()
     if grant.expires_on is None and grant.pool.unit == Unit.IMPRESSIONS:
         grant.expires_on = today + TRAFFIC_LASTS
