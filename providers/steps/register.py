@@ -182,7 +182,9 @@ def return_for_completion(provider_id: int, *, reason: str, actor: User) -> Prov
 def reject(provider_id: int, *, reason: str, actor: User) -> Provider:
     """Turn the application down; every second time the company's silent period begins."""
     require(actor, "review_application")
-    held = Provider.objects.select_for_update(no_key=True).get(pk=provider_id)
+    held = Provider.objects.get(pk=provider_id)
+    # Two applications of one company turned down at once must count two: hold them all, in one order.
+    list(reading.same_company(held).select_for_update(no_key=True).order_by("pk"))
     total = reading.rejections(held) + 1
     silent_until = (
         business_today() + timedelta(days=SILENT_DAYS) if total % REJECTIONS_BEFORE_SILENCE == 0 else held.silent_until
