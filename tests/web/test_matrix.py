@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,9 @@ def made(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
             for holder in (made.ours.people, made.theirs.people, made.staff):
                 for user in holder.values():
                     user.refresh_from_db()
+            logging.disable(logging.CRITICAL)  # thousands of refusals are meant
             yield made
+            logging.disable(logging.NOTSET)
             transaction.set_rollback(True)
 
 
