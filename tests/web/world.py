@@ -206,6 +206,8 @@ def funded(tenants: list[Tenant], staff: dict[Role, User]) -> dict[type[models.M
             granted_on=AS_OF,
             expires_on=AS_OF + timedelta(days=90),
         )
+    pool.committed = 100 * len(tenants)
+    pool.save()
     entry = Entry.objects.filter(pool=pool).first() or Entry.objects.create(
         posting=uuid4(), pool=pool, account="available", amount=1
     )
