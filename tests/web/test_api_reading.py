@@ -150,7 +150,7 @@ def more(made: World) -> None:
     factories.binding(provider, merchant)
     factories.binding(provider, factories.streamer(merchant=merchant), role=BindingRole.MCN)
     n = factories.number()
-    day = date(2021, 1, 1) + timedelta(days=n)
+    day = date(1990, 1, 1) + timedelta(days=n)  # long before the current run, however many rows a session has made
     Run.objects.create(as_of=day, kind=Run.Kind.PROVISIONAL, status="computed", rubric_version=made.rows[RubricVersion],
                        input_digest="x")  # fmt: skip
     current = made.ours.rows[Score].run
