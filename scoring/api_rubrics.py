@@ -1,32 +1,37 @@
-"""REST endpoints of rubrics and consultations: read, import, export, diff, dry run; shadow scores and comments."""
+"""REST endpoints of rubrics: read, import, export, diff, dry run, and the steps of a version's life."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ecosystem.api import actor
+from ecosystem.errors import InvalidInput
 from ecosystem.roles import require
-from providers.models import Provider
 from scoring.core.difference import differences
 from scoring.core.rubric import Rubric
 from scoring.dry_run import DryRun, dry_run
-from scoring.models import Comment, Consultation, RubricVersion
-from scoring.shadow import shadow_of
-from scoring.steps.consult import COMMENTS, comment
-from scoring.steps.rubrics import checked, import_rubric
+from scoring.models import RubricVersion
+from scoring.steps.rubrics import checked, import_rubric, publish_rubric, retire_rubric, validate_rubric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ecosystem.models import User
+
+WHICH = OpenApiParameter("rubric", str, description="The rubric's code, where several rubrics have such a version.")
 
 
 class RubricSerializer(serializers.ModelSerializer[RubricVersion]):
@@ -83,6 +88,22 @@ def exact(value: Any) -> Any:
     return [exact(one) for one in value] if isinstance(value, list | tuple) else value
 
 
+def version_named(version: str, rubric: str, *, user: User) -> RubricVersion:
+    """Return the one version of this name that the user may read; ``rubric`` may be left out where that is one."""
+    rows = RubricVersion.objects.visible_to(user).filter(version=version)
+    found = list((rows.filter(rubric=rubric) if rubric else rows).order_by("pk"))
+    if not found:
+        raise Http404
+    if len(found) > 1:
+        known = ", ".join(row.rubric for row in found)
+        raise InvalidInput(
+            _("Several rubrics have a version %(version)s: %(known)s; name one of them as 'rubric'.")
+            % {"version": version, "known": known}
+        )
+    return found[0]
+
+
+@extend_schema_view(retrieve=extend_schema(parameters=[WHICH]))
 class RubricViewSet(viewsets.ReadOnlyModelViewSet[RubricVersion]):
     """Rubric versions: the rules by which scores are made; staff see drafts too."""
 
@@ -95,6 +116,11 @@ class RubricViewSet(viewsets.ReadOnlyModelViewSet[RubricVersion]):
     def get_queryset(self) -> QuerySet[RubricVersion]:
         """Scope by visibility."""
         return RubricVersion.objects.visible_to(self.request.user).order_by("pk")
+
+    def get_object(self) -> RubricVersion:
+        """Return the version named in the address."""
+        rubric = self.request.query_params.get("rubric", "")
+        return version_named(self.kwargs["version"], rubric, user=actor(self.request))
 
     @extend_schema(request=DraftSerializer, responses={201: RubricSerializer})
     def create(self, request: Request) -> Response:
@@ -116,15 +142,41 @@ class RubricViewSet(viewsets.ReadOnlyModelViewSet[RubricVersion]):
             return Response({"digest": rubric.digest, "run": None})
         return Response({"digest": rubric.digest, **_as_json(found)})
 
-    @extend_schema(responses={(200, "application/yaml"): OpenApiTypes.STR})
-    @action(detail=True, methods=["get"])
+    @extend_schema(operation_id="rubrics_vouch", request=None, responses=RubricSerializer, parameters=[WHICH])
+    @action(detail=True, methods=["post"], url_path="validate", filter_backends=[])
+    def vouch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Vouch for a draft whose dry run was looked at: it is validated from then on."""
+        return self._taken(validate_rubric)
+
+    @extend_schema(request=None, responses=RubricSerializer, parameters=[WHICH])
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def publish(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Freeze a validated version; from then on the current score follows it."""
+        return self._taken(publish_rubric)
+
+    @extend_schema(request=None, responses=RubricSerializer, parameters=[WHICH])
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def retire(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Take a published version out of use; what was scored by it stays."""
+        return self._taken(retire_rubric)
+
+    def _taken(self, step: Callable[..., RubricVersion]) -> Response:
+        user = actor(self.request)
+        require(user, "edit_rubric")
+        return Response(RubricSerializer(step(self.get_object().pk, actor=user)).data)
+
+    @extend_schema(responses={(200, "application/yaml"): OpenApiTypes.STR}, parameters=[WHICH])
+    @action(detail=True, methods=["get"], filter_backends=[])
     def yaml(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         """Export a version's text as it was written."""
         return HttpResponse(self.get_object().body, content_type="application/yaml; charset=utf-8")
 
     @extend_schema(
         responses=DifferenceSerializer(many=True),
-        parameters=[OpenApiParameter("against", str, description="A version; the one published before when left out.")],
+        parameters=[
+            WHICH,
+            OpenApiParameter("against", str, description="A version; the one published before when left out."),
+        ],
     )
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
     def diff(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -151,91 +203,3 @@ def _as_json(found: DryRun) -> dict[str, Any]:
         "indicators": exact([asdict(reading) for reading in found.readings]),
     }
     return written
-
-
-class ConsultationSerializer(serializers.ModelSerializer[Consultation]):
-    """A draft before the providers for [starts_on, ends_before)."""
-
-    id = serializers.CharField(read_only=True)
-    rubric = serializers.CharField(source="rubric_version.rubric", read_only=True)
-    rubric_version = serializers.CharField(source="rubric_version.version", read_only=True)
-    is_running = serializers.BooleanField(read_only=True)
-
-    class Meta:
-        model = Consultation
-        fields = ("id", "rubric", "rubric_version", "note", "starts_on", "ends_before", "closed_at", "is_running")
-
-
-class CommentSerializer(serializers.ModelSerializer[Comment]):
-    """What a provider says of a draft, or of one indicator or capability of it."""
-
-    provider = serializers.CharField(source="provider.code")
-
-    class Meta:
-        model = Comment
-        fields = ("provider", "node", "text", "created_at")
-        read_only_fields = ("created_at",)
-
-
-class ConsultationViewSet(viewsets.ReadOnlyModelViewSet[Consultation]):
-    """Consultations that have begun; staff see those to come too."""
-
-    serializer_class = ConsultationSerializer
-    filterset_fields: ClassVar[list[str]] = ["starts_on"]
-    queryset = Consultation.objects.none()
-
-    def get_queryset(self) -> QuerySet[Consultation]:
-        """Scope by visibility."""
-        return Consultation.objects.visible_to(self.request.user).select_related("rubric_version").order_by("pk")
-
-    @extend_schema(
-        responses={200: OpenApiTypes.OBJECT},
-        parameters=[OpenApiParameter("provider", str, description="A provider's code; needed unless there is one.")],
-    )
-    @action(detail=True, methods=["get"], filter_backends=[])
-    def shadow(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Tell what the draft would give a provider on the same facts; not published, and not in force."""
-        consultation = self.get_object()
-        readable = Provider.objects.readable_by(request.user)
-        code = request.query_params.get("provider")
-        provider = get_object_or_404(readable, code=code) if code else readable.order_by("pk").first()
-        if provider is None:
-            raise PermissionDenied
-        found = shadow_of(provider.pk, consultation)
-        head = {"provider": provider.code, "is_shadow": True}
-        if found is None:
-            return Response({**head, "score": None})
-        return Response(
-            {
-                **head,
-                "as_of": found.run.as_of,
-                "score_in_force": exact(found.before),
-                "score": exact(found.after),
-                "grade_in_force": found.grade_before,
-                "grade": found.grade_after,
-                "items": exact([asdict(line) for line in found.lines]),
-            }
-        )
-
-    @extend_schema(methods=["get"], responses=CommentSerializer(many=True))
-    @extend_schema(methods=["post"], request=CommentSerializer, responses={201: CommentSerializer})
-    @action(detail=True, methods=["get", "post"], pagination_class=None, filter_backends=[])
-    def comments(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the comments this account may see, or write one for one's own provider."""
-        consultation = self.get_object()
-        if request.method == "GET":
-            rows = Comment.objects.visible_to(request.user).filter(consultation=consultation)
-            found = rows.select_related("provider").order_by("created_at", "pk")
-            return Response(CommentSerializer(found, many=True).data)
-        user = actor(request)
-        own = Provider.objects.filter(memberships__user=user, memberships__role__in=COMMENTS)
-        if not own.exists():
-            raise PermissionDenied
-        asked = CommentSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        values = asked.validated_data
-        provider = get_object_or_404(own, code=values["provider"]["code"])
-        made = comment(
-            consultation.pk, provider_id=provider.pk, text=values["text"], node=values.get("node", ""), actor=user
-        )
-        return Response(CommentSerializer(made).data, status=201)

@@ -3,11 +3,11 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from scoring import api, api_explain, api_own_what_if, api_rubrics, api_what_if
+from scoring import api, api_consultations, api_explain, api_own_what_if, api_rubrics, api_what_if
 
 router = SimpleRouter()
 router.register("rubrics", api_rubrics.RubricViewSet, basename="api-rubric")
-router.register("consultations", api_rubrics.ConsultationViewSet, basename="api-consultation")
+router.register("consultations", api_consultations.ConsultationViewSet, basename="api-consultation")
 router.register("scenarios", api_what_if.ScenarioViewSet, basename="api-scenario")
 router.register("runs", api.RunViewSet, basename="api-run")
 router.register("scores", api.ScoreViewSet, basename="api-score")

@@ -245,6 +245,7 @@ STEPS: dict[str, str] = {
 
 READ = "sign-in visitor | ok *"
 READ_NEVER = "sign-in visitor | no-method *"
+RATING = "sign-in visitor | ok rating | denied *"
 OURS = "sign-in visitor | hidden other | ok *"
 OUR_NUMBERS = "sign-in visitor | hidden other operator | ok *"
 SEE_BATCHES = "sign-in visitor | ok machine batches | denied *"
@@ -281,8 +282,11 @@ REST: dict[str, tuple[str, str, str]] = {
     "api-batch-errors": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
     "api-batch-errors-csv": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
     "api-batch-undo": (SEE_BATCHES_NEVER, "sign-in visitor | ok administrator | denied *", SEE_BATCHES_NEVER),
-    "api-rubric-list": (READ, "sign-in visitor | ok rating | denied *", READ_NEVER),
+    "api-rubric-list": (READ, RATING, READ_NEVER),
     "api-rubric-validate": (READ_NEVER, TRY, READ_NEVER),
+    "api-rubric-vouch": (READ_NEVER, RATING, READ_NEVER),
+    "api-rubric-publish": (READ_NEVER, RATING, READ_NEVER),
+    "api-rubric-retire": (READ_NEVER, RATING, READ_NEVER),
     "api-rubric-yaml": (READ, READ_NEVER, READ_NEVER),
     "api-rubric-diff": (READ, READ_NEVER, READ_NEVER),
     "api-what-if": (TRY_NEVER, TRY, TRY_NEVER),
@@ -290,8 +294,9 @@ REST: dict[str, tuple[str, str, str]] = {
     "api-scenario-detail": (TRY, TRY_NEVER, TRY_NEVER),
     "api-scenario-impact": (TRY, TRY_NEVER, TRY_NEVER),
     "api-scenario-shadow": (TRY, TRY_NEVER, TRY_NEVER),
-    "api-consultation-list": (READ, READ_NEVER, READ_NEVER),
+    "api-consultation-list": (READ, RATING, READ_NEVER),
     "api-consultation-detail": (READ, READ_NEVER, READ_NEVER),
+    "api-consultation-close": (READ_NEVER, RATING, READ_NEVER),
     "api-consultation-shadow": ("sign-in visitor | denied operator | ok *", READ_NEVER, READ_NEVER),
     "api-consultation-comments": (READ, "sign-in visitor | ok owner analyst | hidden other | denied *", READ_NEVER),
     "api-rubric-detail": (READ, READ_NEVER, READ_NEVER),

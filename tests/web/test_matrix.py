@@ -201,6 +201,12 @@ def body_of(made: World, name: str) -> dict[str, object]:
             "starts_on": "2022-07-01",
         },
         "api-binding-end": {"ends_before": later},
+        "api-consultation-list": {
+            "version": made.rows[Consultation].rubric_version.version,
+            "note": "weights",
+            "starts_on": business_today().isoformat(),
+            "ends_before": later,
+        },
         "api-consultation-comments": {"provider": made.ours.provider.code, "text": "look again"},
         "api-rubric-list": {"text": rows.SMALL_RUBRIC.format(version="3", live=2)},
         "api-rubric-validate": {"text": rows.SMALL_RUBRIC.format(version="3", live=2)},
