@@ -193,6 +193,13 @@ def binding(
     return Binding.objects.create(provider=of or provider(), **values | fields)
 
 
+def share(lead: Binding, bp: int, of: Provider | None = None, **fields: Any) -> Binding:
+    """Make a share of a confirmed binding, for all its days unless told otherwise."""
+    period: DateRange = fields.pop("period", lead.period)
+    values = {"role": lead.role, "lead": lead, "share_bp": bp, "starts_on": period.lower, "ends_before": period.upper}
+    return binding(of, lead.merchant or lead.streamer, **values | fields)
+
+
 def violation(of: Provider | None = None, **fields: Any) -> Violation:
     """Make an open violation case."""
     values: dict[str, Any] = {

@@ -15,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from providers.choices import BindingRole
 from providers.models.provider import Provider
+from providers.shares import WHOLE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -29,9 +30,18 @@ class BindingQuerySet(models.QuerySet["Binding"]):
         """Keep the bindings of providers this user may see."""
         return self.filter(provider__in=Provider.objects.visible_to(user))
 
+    def concerning(self, user: User | AnonymousUser) -> BindingQuerySet:
+        """Keep the bindings of providers this user may see, and the shares in them."""
+        visible = Provider.objects.visible_to(user)
+        return self.filter(Q(provider__in=visible) | Q(lead__provider__in=visible))
+
     def confirmed(self) -> BindingQuerySet:
         """Keep the bindings that carry facts."""
         return self.filter(status=Binding.Status.CONFIRMED)
+
+    def leads(self) -> BindingQuerySet:
+        """Keep the bindings that are no share of another one."""
+        return self.filter(lead=None)
 
     def keep_versions(self) -> int:
         """Keep these bindings as they stand now, just before they change; return how many were confirmed."""
@@ -44,7 +54,11 @@ class BindingQuerySet(models.QuerySet["Binding"]):
 
 
 class Binding(models.Model):
-    """A service binding with role and half-open period; only a confirmed one carries facts."""
+    """A service binding with role and half-open period; only a confirmed one carries facts.
+
+    A share is the child of a lead binding: another provider has so much of what the lead would have, for the days of
+    the share. The lead keeps the rest, so that there are always 10,000 basis points in all.
+    """
 
     class Status(models.TextChoices):
         """Consent of the other side, or the evidence an import carries, makes it count."""
@@ -82,6 +96,31 @@ class Binding(models.Model):
     renewed_on = models.DateField(_("renewed by the other side on"), null=True, blank=True)
     related_party = models.BooleanField(
         _("related party"), default=False, help_text=_("Same legal person or account as the provider.")
+    )
+    lead = models.ForeignKey(
+        "self",
+        verbose_name=_("lead binding"),
+        null=True,
+        blank=True,
+        db_index=False,
+        on_delete=models.PROTECT,
+        related_name="shares",
+        help_text=_("Set for a share: the binding it is a part of."),
+    )
+    share_bp = models.PositiveSmallIntegerField(
+        _("share in basis points"), null=True, blank=True, help_text=_("10,000 are the whole; the lead has the rest.")
+    )
+    transfer_of = models.ForeignKey(
+        "self",
+        verbose_name=_("takes over from"),
+        null=True,
+        blank=True,
+        db_index=False,
+        on_delete=models.PROTECT,
+        related_name="transfers",
+    )
+    cool_down_until = models.DateField(
+        _("cool-down ends on"), null=True, blank=True, help_text=_("The first day a transfer may begin on.")
     )
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
     confirmed_by = models.CharField(_("confirmed by"), max_length=254, blank=True)
@@ -136,6 +175,27 @@ class Binding(models.Model):
                 fields=["provider", "streamer", "role"],
                 condition=Q(status="proposed", streamer__isnull=False),
             ),
+            models.CheckConstraint(
+                name="binding_share_of_a_lead",
+                condition=Q(lead__isnull=True, share_bp__isnull=True)
+                | Q(lead__isnull=False, share_bp__isnull=False, transfer_of__isnull=True)
+                & Q(share_bp__gt=0, share_bp__lt=WHOLE),
+            ),
+            models.CheckConstraint(
+                name="binding_transfer_after_cool_down",
+                condition=Q(transfer_of__isnull=True, cool_down_until__isnull=True)
+                | Q(transfer_of__isnull=False, cool_down_until__isnull=False)
+                & Q(period__startswith__gte=F("cool_down_until")),
+            ),
+            ExclusionConstraint(
+                name="binding_one_share_per_provider_day",
+                expressions=[
+                    (F("lead"), RangeOperators.EQUAL),
+                    (F("provider"), RangeOperators.EQUAL),
+                    (F("period"), RangeOperators.OVERLAPS),
+                ],
+                condition=Q(status="confirmed", lead__isnull=False),
+            ),
             ExclusionConstraint(
                 name="binding_one_provider_per_merchant_role_day",
                 expressions=[
@@ -143,7 +203,7 @@ class Binding(models.Model):
                     (F("role"), RangeOperators.EQUAL),
                     (F("period"), RangeOperators.OVERLAPS),
                 ],
-                condition=Q(status="confirmed", merchant__isnull=False),
+                condition=Q(status="confirmed", merchant__isnull=False, lead__isnull=True),
             ),
             ExclusionConstraint(
                 name="binding_one_provider_per_streamer_role_day",
@@ -152,11 +212,13 @@ class Binding(models.Model):
                     (F("role"), RangeOperators.EQUAL),
                     (F("period"), RangeOperators.OVERLAPS),
                 ],
-                condition=Q(status="confirmed", streamer__isnull=False),
+                condition=Q(status="confirmed", streamer__isnull=False, lead__isnull=True),
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(name="binding_by_provider", fields=["provider", "status", "id"]),
+            models.Index(name="binding_shares_of_lead", fields=["lead"], condition=Q(lead__isnull=False)),
+            models.Index(name="binding_transfers_of", fields=["transfer_of"], condition=Q(transfer_of__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Model
 from django.utils import timezone
 from psycopg.types.range import DateRange
@@ -273,6 +273,80 @@ def _() -> None:
     streamer = factories.streamer()
     factories.binding(subject=streamer)
     factories.binding(subject=streamer, starts_on=DAY - timedelta(days=9), ends_before=DAY + timedelta(days=1))
+
+
+@CASES.breaks("binding_share_of_a_lead")
+def _() -> None:
+    change(factories.share(factories.binding(), 4000), share_bp=None)
+
+
+@CASES.breaks("binding_transfer_after_cool_down")
+def _() -> None:
+    old = factories.binding(ends_before=DAY + timedelta(days=9))
+    change(factories.binding(starts_on=DAY), transfer_of=old, cool_down_until=DAY + timedelta(days=1))
+
+
+@CASES.breaks("binding_one_share_per_provider_day")
+def _() -> None:
+    first = factories.share(factories.binding(), 3000)
+    factories.share(first.lead, 2000, first.provider)
+
+
+@CASES.breaks("share_added_within_lead")
+def _() -> None:
+    lead = factories.binding(ends_before=DAY + timedelta(days=9))
+    factories.share(lead, 4000, period=DateRange(DAY, DAY + timedelta(days=10)))
+
+
+@CASES.breaks("share_stays_within_lead")
+def _() -> None:
+    lead = factories.binding()
+    factories.share(lead, 4000)
+    change(lead, period=DateRange(DAY, DAY + timedelta(days=5)))
+
+
+@transaction.atomic
+def split(lead: Binding, *shares: int, **fields: Any) -> None:
+    for bp in shares:
+        factories.share(lead, bp, **fields)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize("shares", [(10_000,), (6000, 4000), (5000, 3000, 2001)])
+def test_shares_never_take_all_from_the_lead(shares: tuple[int, ...]) -> None:
+    lead = factories.binding()
+    with pytest.raises(DatabaseError, match=r"leave nothing to its lead|binding_share_of_a_lead"):
+        split(lead, *shares)
+
+
+def test_shares_that_follow_each_other_are_not_added_up() -> None:
+    lead = factories.binding()
+    half = DAY + timedelta(days=5)
+    factories.share(lead, 9000, period=DateRange(DAY, half))
+    factories.share(lead, 9000, period=DateRange(half, None))
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert lead.shares.confirmed().count() == 2
+
+
+@pytest.mark.parametrize("wrong", ["provider", "role", "subject", "grandchild", "proposed"])
+def test_a_share_is_of_a_confirmed_lead_of_somebody_else_for_the_same_work(wrong: str) -> None:
+    lead = factories.binding()
+    fields: dict[str, Any] = {}
+    match wrong:
+        case "provider":
+            fields["of"] = lead.provider
+        case "role":
+            fields["role"] = "ads"
+        case "subject":
+            fields["merchant"] = factories.merchant()
+        case "grandchild":
+            lead = factories.share(lead, 5000)
+        case "proposed":
+            lead = factories.binding(status=Binding.Status.PROPOSED)
+    with pytest.raises(DatabaseError, match="is not within it"):
+        split(lead, 1000, **fields)
 
 
 def test_the_day_a_period_ends_before_is_free_for_the_next() -> None:
