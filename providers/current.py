@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from ecosystem.roles import Role
 from providers.models import Membership, Provider
-from providers.models.members import MemberRole
+from providers.models.members import READS_SCORES, MemberRole
 
 SESSION_KEY = "provider"
 
@@ -28,6 +28,11 @@ class Member:
     provider: Provider | None = None
     role: str = ""
     others: tuple[Provider, ...] = ()
+
+    @property
+    def reads_scores(self) -> bool:
+        """Say whether scores, plan and figures are open to this member."""
+        return self.role in READS_SCORES
 
 
 def working_for(request: HttpRequest) -> Member:

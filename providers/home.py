@@ -6,19 +6,20 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from ecosystem.sign_in import person
-from providers.current import SESSION_KEY, current_provider
+from providers.current import SESSION_KEY, working_for
 from providers.models import Provider
 
 
 @require_GET
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Send a member to the score, an applicant to the application, a newcomer to the form."""
-    provider = current_provider(request)
-    if provider is None:
+    """Send a member to the score or, who may not read it, the bindings; an applicant to the application or the form."""
+    member = working_for(request)
+    if member.provider is None:
         return redirect("home" if request.user.is_staff else "providers:apply")
-    working = Provider.objects.active().filter(pk=provider.pk).exists()
-    return redirect("scoring:score" if working else "providers:application")
+    if not Provider.objects.active().filter(pk=member.provider.pk).exists():
+        return redirect("providers:application")
+    return redirect("scoring:score" if member.reads_scores else "providers:bindings")
 
 
 @require_POST

@@ -18,10 +18,11 @@ from rest_framework.response import Response
 from ecosystem.api import actor
 from ecosystem.roles import require
 from providers.models import Provider
+from providers.models.members import READS_SCORES
 from scoring.api_rubrics import exact, version_named
 from scoring.models import Comment, Consultation
 from scoring.shadow import shadow_of
-from scoring.steps.consult import COMMENTS, close_consultation, comment, open_consultation
+from scoring.steps.consult import close_consultation, comment, open_consultation
 
 
 class ConsultationSerializer(serializers.ModelSerializer[Consultation]):
@@ -129,7 +130,7 @@ class ConsultationViewSet(viewsets.ReadOnlyModelViewSet[Consultation]):
             found = rows.select_related("provider").order_by("created_at", "pk")
             return Response(CommentSerializer(found, many=True).data)
         user = actor(request)
-        own = Provider.objects.filter(memberships__user=user, memberships__role__in=COMMENTS)
+        own = Provider.objects.filter(memberships__user=user, memberships__role__in=READS_SCORES)
         if not own.exists():
             raise PermissionDenied
         asked = CommentSerializer(data=request.data)

@@ -20,6 +20,9 @@ class MemberRole(models.TextChoices):
     OPERATOR = "operator", _("Operator")
 
 
+READS_SCORES = frozenset({MemberRole.OWNER, MemberRole.ANALYST})
+
+
 class Membership(models.Model):
     """One user acting for one provider."""
 

@@ -13,7 +13,7 @@ from ecosystem.errors import WrongStatus
 from ecosystem.roles import STAFF, Role
 from providers import credit_code
 from providers.choices import GoodsCategory, ProviderCategory, Province
-from providers.models.members import MemberRole
+from providers.models.members import READS_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,7 +53,7 @@ class ProviderQuerySet(models.QuerySet["Provider"]):
         """Keep those whose numbers this user may read: as ``visible_to``, but of members owners and analysts only."""
         visible = self.visible_to(user)
         if user.is_authenticated and user.role == Role.PROVIDER:
-            readers = user.memberships.filter(role__in=[MemberRole.OWNER, MemberRole.ANALYST])
+            readers = user.memberships.filter(role__in=READS_SCORES)
             return visible.filter(pk__in=readers.values("provider"))
         return visible
 

@@ -15,13 +15,12 @@ from ecosystem.models.audit import Verb
 from ecosystem.roles import MAY, require
 from ecosystem.steps.notify import notify
 from providers.models import Provider
-from providers.models.members import MemberRole
+from providers.models.members import READS_SCORES
 from scoring.models import Comment, Consultation, RubricVersion
 
 if TYPE_CHECKING:
     from datetime import date
 
-COMMENTS = (MemberRole.OWNER, MemberRole.ANALYST)
 PAGE = "/consultation/"
 Status = RubricVersion.Status
 
@@ -49,7 +48,7 @@ def open_consultation(version_id: int, *, starts_on: date, ends_before: date, no
         detail={"digest": version.digest, "starts_on": starts_on.isoformat(), "ends_before": ends_before.isoformat()},
     )
     members = User.objects.filter(
-        memberships__role__in=COMMENTS, memberships__provider__in=Provider.objects.active(), is_active=True
+        memberships__role__in=READS_SCORES, memberships__provider__in=Provider.objects.active(), is_active=True
     )
     notify(
         members.distinct().order_by("pk"),
@@ -87,7 +86,7 @@ def close_consultation(consultation_id: int, *, actor: User) -> Consultation:
 def comment(consultation_id: int, *, provider_id: int, text: str, actor: User, node: str = "") -> Comment:
     """Comment on a draft, or on one indicator or capability of it, as an owner or analyst of a provider."""
     consultation = Consultation.objects.select_related("rubric_version").get(pk=consultation_id)
-    if not actor.memberships.filter(provider=provider_id, role__in=COMMENTS).exists():
+    if not actor.memberships.filter(provider=provider_id, role__in=READS_SCORES).exists():
         raise NotAllowed(_("Comments are written by the owners and analysts of a provider."))
     if not consultation.is_running:
         raise WrongStatus(_("This consultation does not take comments today."))

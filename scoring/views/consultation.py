@@ -23,7 +23,7 @@ from scoring.models import Comment, Consultation
 from scoring.rule_words import worded_differences
 from scoring.shadow import shadow_of
 from scoring.steps.consult import comment
-from scoring.views.subject import READS_SCORES, of_provider
+from scoring.views.subject import of_provider
 
 
 @require_safe
@@ -42,7 +42,7 @@ def commenting(request: HttpRequest, consultation_id: int) -> HttpResponse:
         Consultation.objects.visible_to(request.user).select_related("rubric_version"), pk=consultation_id
     )
     member = working_for(request)
-    if member.provider is None or member.role not in READS_SCORES:
+    if member.provider is None or not member.reads_scores:
         raise PermissionDenied(_("Comments are written by the owners and analysts of a provider."))
     if request.method != "POST":
         return _page(request, member.provider, found)

@@ -15,10 +15,7 @@ from django.utils.translation import gettext as _
 
 from providers.current import working_for
 from providers.models import Provider
-from providers.models.members import MemberRole
 from scoring.models import Standing
-
-READS_SCORES = frozenset({MemberRole.OWNER, MemberRole.ANALYST})
 
 
 def of_provider[**P](
@@ -38,7 +35,7 @@ def of_provider[**P](
             if request.user.is_staff:
                 return redirect("scoring:leaderboard")
             return redirect("home")
-        if member.role not in READS_SCORES:
+        if not member.reads_scores:
             raise PermissionDenied(_("Scores and figures are for the provider's owners and analysts."))
         return view(request, member.provider, *args, **kwargs)
 

@@ -26,6 +26,7 @@ from ecosystem.tasks import deliver_outbox
 from providers.current import SESSION_KEY
 from providers.demo_members import attach_demo_members
 from providers.models import Membership, Provider
+from providers.models.members import MemberRole
 from tests import factories
 from tests.web.sign_in import sign_in
 
@@ -155,6 +156,10 @@ def test_home_sends_everybody_to_their_own_work(client: Client) -> None:
     sign_in(client, factories.owner())
     assert client.get("/")["Location"] == reverse("providers:home")
     assert client.get(reverse("providers:home"))["Location"] == reverse("scoring:score")
+    sign_in(client, factories.member(role=MemberRole.OPERATOR).user)
+    assert client.get(reverse("providers:home"))["Location"] == reverse("providers:bindings")
+    page = client.get(reverse("providers:bindings")).content.decode()
+    assert f'href="{reverse("scoring:score")}"' not in page, "no way to a page that refuses an operator"
     sign_in(client, factories.owner(factories.provider(Provider.Status.SUBMITTED)))
     assert client.get(reverse("providers:home"))["Location"] == reverse("providers:application")
     sign_in(client, factories.user())
