@@ -32,6 +32,8 @@ class BindingAdmin(StaffAdmin):
     list_select_related = ("provider", "merchant", "streamer")
     search_fields = ("provider__name", "merchant__name", "streamer__name", "merchant__code", "streamer__code")
     ordering = ("-pk",)
+    exclude = ("period",)
+    readonly_fields = ("starts_on", "ends_before")
     row_steps: ClassVar = (
         Step(
             "end",
