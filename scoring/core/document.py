@@ -14,6 +14,7 @@ from scoring.core.rubric import Fault, RubricError
 LARGEST_FILE = 1_000_000
 HEAVIEST = 10**9
 LONGEST_LIST = 5_000
+DEEPEST = 200
 LONGEST_WINDOW = 3_660
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?")
@@ -32,8 +33,7 @@ def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
                 (Fault(None, "", f"a rubric may have {LARGEST_FILE} characters, this one has {len(source)}"),)
             )
         text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
-        # Not the C loader: it is faster, and crashes the process on input that is nested deep enough.
-        found = yaml.compose(text, Loader=yaml.SafeLoader)
+        found = _composed(text)
     except UnicodeDecodeError as error:
         raise RubricError((Fault(None, "", f"the file is not UTF-8 (byte {error.start + 1})"),)) from None
     except yaml.YAMLError as error:
@@ -47,6 +47,20 @@ def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
     if found is None:
         raise RubricError((Fault(1, "", "the rubric is empty"),))
     return found
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """Compose in C, ten times as fast; the Python library words the refusals, it names places better."""
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            # Composing recurses on the stack of C, which ends the process where Python would raise.
+            if depth > DEEPEST:
+                raise RecursionError
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 class Document:

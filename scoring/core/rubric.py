@@ -197,7 +197,7 @@ class Rubric:
 
     def to_yaml(self) -> str:
         """The rubric as a file that loads to the same rubric."""
-        return yaml.safe_dump(self.to_dict(), allow_unicode=True, sort_keys=False, width=140)
+        return yaml.dump(self.to_dict(), Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=140)
 
     @property
     def digest(self) -> str:
