@@ -382,6 +382,25 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "batch",
                 "verbose_name_plural": "batches",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["applied", "refused", "undone"])), name="batch_status_known"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "applied")),
+                        fields=("source", "feed", "key"),
+                        name="batch_key_applied_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "refused"), _negated=True), ("errors__gt", 0), _connector="OR"
+                        ),
+                        name="batch_refused_has_errors",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["-received_at", "-id"], name="batch_newest"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -689,6 +708,27 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "merchant",
                 "verbose_name_plural": "merchants",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "category__in",
+                                [
+                                    "apparel",
+                                    "beauty",
+                                    "food",
+                                    "home",
+                                    "jewellery",
+                                    "baby_toys",
+                                    "electronics",
+                                    "tea_liquor",
+                                    "other",
+                                ],
+                            )
+                        ),
+                        name="merchant_category_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -849,6 +889,85 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "provider",
                 "verbose_name_plural": "providers",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "draft",
+                                    "submitted",
+                                    "in_review",
+                                    "returned",
+                                    "rejected",
+                                    "approved",
+                                    "suspended",
+                                    "withdrawn",
+                                    "expelled",
+                                ],
+                            )
+                        ),
+                        name="provider_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("category__in", ["LOCAL_MERCHANT", "BRAND", "MCN", "BELT", "SUPPLY", "TRAINING"])
+                        ),
+                        name="provider_category_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("credit_code", ""),
+                            ("credit_code__regex", "^[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}$"),
+                            _connector="OR",
+                        ),
+                        name="provider_credit_code_shape",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("country", "CN"), _negated=True),
+                            ("status", "draft"),
+                            models.Q(("credit_code", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="provider_mainland_has_credit_code",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["approved", "suspended"]), _negated=True),
+                            ("approved_on__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="provider_working_has_approval_day",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["withdrawn", "expelled"]), _negated=True),
+                            ("ended_on__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="provider_ended_has_day",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["submitted", "in_review"]), _negated=True),
+                            ("submitted_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="provider_waiting_has_submission",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            models.Q(("credit_code", ""), _negated=True),
+                            models.Q(("status__in", ["draft", "rejected", "withdrawn", "expelled"]), _negated=True),
+                        ),
+                        fields=("credit_code",),
+                        name="provider_credit_code_once_among_living",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["status", "submitted_at", "id"], name="provider_by_status"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -879,6 +998,15 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "operator certificate",
                 "verbose_name_plural": "operator certificates",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("level__in", ["junior", "middle", "senior"])),
+                        name="operatorcertificate_level_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("period__isempty", False)), name="operatorcertificate_period_not_empty"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -919,6 +1047,12 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "membership",
                 "verbose_name_plural": "memberships",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["owner", "analyst", "operator"])), name="membership_role_known"
+                    ),
+                    models.UniqueConstraint(fields=("user", "provider"), name="membership_once"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -964,6 +1098,20 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "invitation",
                 "verbose_name_plural": "invitations",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["owner", "analyst", "operator"])), name="invitation_role_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("created_at"))), name="invitation_expires_later"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("accepted_at__isnull", True), ("revoked_at__isnull", True), _connector="OR"
+                        ),
+                        name="invitation_accepted_or_revoked",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1057,6 +1205,20 @@ class Migration(migrations.Migration):
                 "verbose_name": "base",
                 "verbose_name_plural": "bases",
                 "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["in_review", "awarded", "suspended", "withdrawn"])),
+                        name="base_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "awarded"), _negated=True),
+                            ("awarded_on__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="base_awarded_has_date",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1143,6 +1305,33 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "qualification document",
                 "verbose_name_plural": "qualification documents",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["pending", "accepted", "refused"])),
+                        name="qualification_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until__isnull", True), ("valid_until__gte", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="qualification_period_not_empty",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status", "pending"),
+                            models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="qualification_decision_signed",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "accepted")),
+                        fields=["valid_until", "id"],
+                        name="qualification_expiring",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1191,6 +1380,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "row error",
                 "verbose_name_plural": "row errors",
+                "indexes": [
+                    models.Index(fields=["batch", "row", "id"], name="rowerror_in_order"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1395,6 +1587,33 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "streamer",
                 "verbose_name_plural": "streamers",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "category__in",
+                                [
+                                    "apparel",
+                                    "beauty",
+                                    "food",
+                                    "home",
+                                    "jewellery",
+                                    "baby_toys",
+                                    "electronics",
+                                    "tea_liquor",
+                                    "other",
+                                ],
+                            )
+                        ),
+                        name="streamer_category_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("person", ""), _negated=True), name="streamer_has_person"
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["person"], name="streamer_by_person"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1440,6 +1659,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "operated session",
                 "verbose_name_plural": "operated sessions",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("day_index_bp__gt", 0)), name="operatedsession_day_index_positive"
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["provider", "day"], name="operatedsession_by_day"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1572,6 +1799,58 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "binding",
                 "verbose_name_plural": "bindings",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["operation", "mcn", "belt", "supply", "training", "ads"])),
+                        name="binding_role_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["proposed", "confirmed", "declined", "withdrawn"])),
+                        name="binding_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("merchant__isnull", False), ("streamer__isnull", True)),
+                            models.Q(("merchant__isnull", True), ("streamer__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="binding_one_subject",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("period__isempty", False)), name="binding_period_not_empty"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("period__startswith__isnull", False)), name="binding_period_has_start"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "confirmed"), _negated=True),
+                            models.Q(
+                                ("confirmed_at__isnull", False),
+                                models.Q(
+                                    models.Q(("confirmed_by", ""), _negated=True),
+                                    models.Q(("evidence", ""), _negated=True),
+                                    _connector="OR",
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="binding_confirmed_by_someone",
+                    ),
+                    django.contrib.postgres.constraints.ExclusionConstraint(
+                        condition=models.Q(("merchant__isnull", False), ("status", "confirmed")),
+                        expressions=[(models.F("merchant"), "="), (models.F("role"), "="), (models.F("period"), "&&")],
+                        name="binding_one_provider_per_merchant_role_day",
+                    ),
+                    django.contrib.postgres.constraints.ExclusionConstraint(
+                        condition=models.Q(("status", "confirmed"), ("streamer__isnull", False)),
+                        expressions=[(models.F("streamer"), "="), (models.F("role"), "="), (models.F("period"), "&&")],
+                        name="binding_one_provider_per_streamer_role_day",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["provider", "status", "id"], name="binding_by_provider"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1712,398 +1991,36 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "violation",
                 "verbose_name_plural": "violations",
-            },
-        ),
-        migrations.AddIndex(
-            model_name="batch",
-            index=models.Index(fields=["-received_at", "-id"], name="batch_newest"),
-        ),
-        migrations.AddConstraint(
-            model_name="batch",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["applied", "refused", "undone"])), name="batch_status_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="batch",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "applied")),
-                fields=("source", "feed", "key"),
-                name="batch_key_applied_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="batch",
-            constraint=models.CheckConstraint(
-                condition=models.Q(models.Q(("status", "refused"), _negated=True), ("errors__gt", 0), _connector="OR"),
-                name="batch_refused_has_errors",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="merchant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "category__in",
-                        [
-                            "apparel",
-                            "beauty",
-                            "food",
-                            "home",
-                            "jewellery",
-                            "baby_toys",
-                            "electronics",
-                            "tea_liquor",
-                            "other",
-                        ],
-                    )
-                ),
-                name="merchant_category_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="provider",
-            index=models.Index(fields=["status", "submitted_at", "id"], name="provider_by_status"),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "status__in",
-                        [
-                            "draft",
-                            "submitted",
-                            "in_review",
-                            "returned",
-                            "rejected",
-                            "approved",
-                            "suspended",
-                            "withdrawn",
-                            "expelled",
-                        ],
-                    )
-                ),
-                name="provider_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("category__in", ["LOCAL_MERCHANT", "BRAND", "MCN", "BELT", "SUPPLY", "TRAINING"])),
-                name="provider_category_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("credit_code", ""),
-                    ("credit_code__regex", "^[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}$"),
-                    _connector="OR",
-                ),
-                name="provider_credit_code_shape",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("country", "CN"), _negated=True),
-                    ("status", "draft"),
-                    models.Q(("credit_code", ""), _negated=True),
-                    _connector="OR",
-                ),
-                name="provider_mainland_has_credit_code",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["approved", "suspended"]), _negated=True),
-                    ("approved_on__isnull", False),
-                    _connector="OR",
-                ),
-                name="provider_working_has_approval_day",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["withdrawn", "expelled"]), _negated=True),
-                    ("ended_on__isnull", False),
-                    _connector="OR",
-                ),
-                name="provider_ended_has_day",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["submitted", "in_review"]), _negated=True),
-                    ("submitted_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="provider_waiting_has_submission",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="provider",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(
-                    models.Q(("credit_code", ""), _negated=True),
-                    models.Q(("status__in", ["draft", "rejected", "withdrawn", "expelled"]), _negated=True),
-                ),
-                fields=("credit_code",),
-                name="provider_credit_code_once_among_living",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="operatorcertificate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("level__in", ["junior", "middle", "senior"])),
-                name="operatorcertificate_level_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="operatorcertificate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("period__isempty", False)), name="operatorcertificate_period_not_empty"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="membership",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("role__in", ["owner", "analyst", "operator"])), name="membership_role_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="membership",
-            constraint=models.UniqueConstraint(fields=("user", "provider"), name="membership_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="invitation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("role__in", ["owner", "analyst", "operator"])), name="invitation_role_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="invitation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("expires_at__gt", models.F("created_at"))), name="invitation_expires_later"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="invitation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("accepted_at__isnull", True), ("revoked_at__isnull", True), _connector="OR"),
-                name="invitation_accepted_or_revoked",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="base",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["in_review", "awarded", "suspended", "withdrawn"])),
-                name="base_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="base",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "awarded"), _negated=True), ("awarded_on__isnull", False), _connector="OR"
-                ),
-                name="base_awarded_has_date",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="qualification",
-            index=models.Index(
-                condition=models.Q(("status", "accepted")), fields=["valid_until", "id"], name="qualification_expiring"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="qualification",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["pending", "accepted", "refused"])),
-                name="qualification_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="qualification",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("valid_until__isnull", True), ("valid_until__gte", models.F("valid_from")), _connector="OR"
-                ),
-                name="qualification_period_not_empty",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="qualification",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status", "pending"),
-                    models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
-                    _connector="OR",
-                ),
-                name="qualification_decision_signed",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="rowerror",
-            index=models.Index(fields=["batch", "row", "id"], name="rowerror_in_order"),
-        ),
-        migrations.AddIndex(
-            model_name="streamer",
-            index=models.Index(fields=["person"], name="streamer_by_person"),
-        ),
-        migrations.AddConstraint(
-            model_name="streamer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "category__in",
-                        [
-                            "apparel",
-                            "beauty",
-                            "food",
-                            "home",
-                            "jewellery",
-                            "baby_toys",
-                            "electronics",
-                            "tea_liquor",
-                            "other",
-                        ],
-                    )
-                ),
-                name="streamer_category_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="streamer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("person", ""), _negated=True), name="streamer_has_person"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="operatedsession",
-            index=models.Index(fields=["provider", "day"], name="operatedsession_by_day"),
-        ),
-        migrations.AddConstraint(
-            model_name="operatedsession",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("day_index_bp__gt", 0)), name="operatedsession_day_index_positive"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="binding",
-            index=models.Index(fields=["provider", "status", "id"], name="binding_by_provider"),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("role__in", ["operation", "mcn", "belt", "supply", "training", "ads"])),
-                name="binding_role_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["proposed", "confirmed", "declined", "withdrawn"])),
-                name="binding_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("merchant__isnull", False), ("streamer__isnull", True)),
-                    models.Q(("merchant__isnull", True), ("streamer__isnull", False)),
-                    _connector="OR",
-                ),
-                name="binding_one_subject",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("period__isempty", False)), name="binding_period_not_empty"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("period__startswith__isnull", False)), name="binding_period_has_start"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "confirmed"), _negated=True),
-                    models.Q(
-                        ("confirmed_at__isnull", False),
-                        models.Q(
-                            models.Q(("confirmed_by", ""), _negated=True),
-                            models.Q(("evidence", ""), _negated=True),
-                            _connector="OR",
-                        ),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", ["minor", "medium", "grave"])),
+                        name="violation_severity_known",
                     ),
-                    _connector="OR",
-                ),
-                name="binding_confirmed_by_someone",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                condition=models.Q(("merchant__isnull", False), ("status", "confirmed")),
-                expressions=[(models.F("merchant"), "="), (models.F("role"), "="), (models.F("period"), "&&")],
-                name="binding_one_provider_per_merchant_role_day",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="binding",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                condition=models.Q(("status", "confirmed"), ("streamer__isnull", False)),
-                expressions=[(models.F("streamer"), "="), (models.F("role"), "="), (models.F("period"), "&&")],
-                name="binding_one_provider_per_streamer_role_day",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="violation",
-            index=models.Index(fields=["provider", "opened_on"], name="violation_by_provider"),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", ["minor", "medium", "grave"])), name="violation_severity_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["open", "decided", "annulled"])), name="violation_status_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status", "open"), ("decided_on__isnull", False), _connector="OR"),
-                name="violation_decided_has_day",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("decided_on__isnull", True), ("decided_on__gte", models.F("opened_on")), _connector="OR"),
-                    models.Q(("closed_on__isnull", True), ("closed_on__gte", models.F("opened_on")), _connector="OR"),
-                ),
-                name="violation_days_in_order",
-            ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["open", "decided", "annulled"])),
+                        name="violation_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status", "open"), ("decided_on__isnull", False), _connector="OR"),
+                        name="violation_decided_has_day",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("decided_on__isnull", True),
+                                ("decided_on__gte", models.F("opened_on")),
+                                _connector="OR",
+                            ),
+                            models.Q(
+                                ("closed_on__isnull", True), ("closed_on__gte", models.F("opened_on")), _connector="OR"
+                            ),
+                        ),
+                        name="violation_days_in_order",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["provider", "opened_on"], name="violation_by_provider"),
+                ],
+            },
         ),
     ]

@@ -385,6 +385,46 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "run",
                 "verbose_name_plural": "runs",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["provisional", "official"])), name="run_kind_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["open", "frozen", "computed", "reviewed", "published", "superseded"])
+                        ),
+                        name="run_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind", "official"), ("status__in", ["open", "computed"]), _connector="OR"),
+                        name="run_provisional_is_never_published",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status", "open"), models.Q(("input_digest", ""), _negated=True), _connector="OR"
+                        ),
+                        name="run_frozen_has_inputs",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["reviewed", "published", "superseded"]), _negated=True),
+                            models.Q(("reviewed_at__isnull", False), ("reviewed_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="run_review_signed",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind", "provisional")),
+                        fields=("as_of",),
+                        name="run_one_provisional_per_day",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "published")), fields=("as_of",), name="run_one_published_per_day"
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["kind", "status", "-as_of", "-id"], name="run_newest"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -489,6 +529,28 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "budget pool",
                 "verbose_name_plural": "budget pools",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("unit__in", ["fen", "impressions"])), name="budgetpool_unit_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("committed__gte", 0), ("committed__lte", models.F("cap"))),
+                        name="budgetpool_never_over_cap",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("expired__gte", 0),
+                            ("paid__gte", 0),
+                            (
+                                "paid__lte",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("committed"), "+", models.F("expired")
+                                ),
+                            ),
+                        ),
+                        name="budgetpool_pays_what_is_committed",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -557,6 +619,21 @@ class Migration(migrations.Migration):
                 "verbose_name": "plan target",
                 "verbose_name_plural": "plan targets",
                 "ordering": ["plan", "position", "code"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("plan", "code"), name="plantarget_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("below__isnull", True),
+                            models.Q(("at_least__isnull", False), ("below__gt", models.F("at_least"))),
+                            _connector="OR",
+                        ),
+                        name="plantarget_band_not_empty",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("target__isnull", False), ("cap__isnull", False), _connector="OR"),
+                        name="plantarget_has_goal",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -598,6 +675,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "progress",
                 "verbose_name_plural": "progress",
+                "constraints": [
+                    models.UniqueConstraint(fields=("target", "as_of"), name="progress_once_per_day"),
+                    models.CheckConstraint(condition=models.Q(("gap__gte", 0)), name="progress_gap_not_negative"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -643,6 +724,23 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "rubric version",
                 "verbose_name_plural": "rubric versions",
+                "constraints": [
+                    models.UniqueConstraint(fields=("rubric", "version"), name="rubricversion_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["draft", "validated", "in_consultation", "published", "retired"])
+                        ),
+                        name="rubricversion_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["published", "retired"]), _negated=True),
+                            ("published_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="rubricversion_published_has_time",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -665,6 +763,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "run input",
                 "verbose_name_plural": "run inputs",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("digest__regex", "^[0-9a-f]{64}$")), name="runinput_digest_is_sha256"
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -716,6 +819,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "publication",
                 "verbose_name_plural": "publications",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("digest__regex", "^[0-9a-f]{64}$")), name="publication_digest_is_sha256"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -770,6 +878,34 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "score",
                 "verbose_name_plural": "scores",
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "provider"), name="score_once_per_run"),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["rated", "not_rated"])), name="score_status_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("published__isnull", False),
+                                ("rank__isnull", False),
+                                ("status", "rated"),
+                                models.Q(("grade", ""), _negated=True),
+                            ),
+                            models.Q(
+                                ("grade", ""),
+                                ("published__isnull", True),
+                                ("rank__isnull", True),
+                                ("status", "not_rated"),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="score_rated_has_numbers",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["run", "rank", "provider"], name="score_by_rank"),
+                    models.Index(fields=["provider", "run"], name="score_history"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -855,6 +991,41 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "grant",
                 "verbose_name_plural": "grants",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="grant_amount_positive"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["proposed", "approved", "refused", "paid", "expired", "clawed_back"])
+                        ),
+                        name="grant_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by__isnull", True),
+                            models.Q(("decided_by", models.F("proposed_by")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="grant_second_person",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status", "proposed"),
+                            models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="grant_decision_signed",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("settled_amount__gte", 0), ("settled_amount__lte", models.F("amount"))),
+                        name="grant_settles_at_most_its_amount",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["provider", "granted_on", "id"], name="grant_by_provider"),
+                    models.Index(
+                        condition=models.Q(("status", "proposed")), fields=["proposed_at", "id"], name="grant_waiting"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -920,6 +1091,29 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "contest",
                 "verbose_name_plural": "contests",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["open", "upheld", "dismissed"])), name="contest_status_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status", "open"),
+                            models.Q(
+                                ("answered_at__isnull", False),
+                                ("answered_by__isnull", False),
+                                models.Q(("answer", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="contest_answer_signed",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("text", ""), _negated=True), name="contest_has_text"),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "open")), fields=["created_at", "id"], name="contest_waiting"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -979,6 +1173,20 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "standing",
                 "verbose_name_plural": "standings",
+                "constraints": [
+                    models.UniqueConstraint(fields=("plan", "provider", "as_of"), name="standing_once_per_day"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("gap__isnull", True),
+                            models.Q(("gap__gt", 0), ("next_band__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="standing_gap_with_next",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(fields=["plan", "as_of", "-value", "provider"], name="standing_largest"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1037,290 +1245,5 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="budgetpool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("unit__in", ["fen", "impressions"])), name="budgetpool_unit_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="budgetpool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("committed__gte", 0), ("committed__lte", models.F("cap"))),
-                name="budgetpool_never_over_cap",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="budgetpool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("expired__gte", 0),
-                    ("paid__gte", 0),
-                    (
-                        "paid__lte",
-                        django.db.models.expressions.CombinedExpression(
-                            models.F("committed"), "+", models.F("expired")
-                        ),
-                    ),
-                ),
-                name="budgetpool_pays_what_is_committed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="plantarget",
-            constraint=models.UniqueConstraint(fields=("plan", "code"), name="plantarget_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="plantarget",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("below__isnull", True),
-                    models.Q(("at_least__isnull", False), ("below__gt", models.F("at_least"))),
-                    _connector="OR",
-                ),
-                name="plantarget_band_not_empty",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="plantarget",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("target__isnull", False), ("cap__isnull", False), _connector="OR"),
-                name="plantarget_has_goal",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="progress",
-            constraint=models.UniqueConstraint(fields=("target", "as_of"), name="progress_once_per_day"),
-        ),
-        migrations.AddConstraint(
-            model_name="progress",
-            constraint=models.CheckConstraint(condition=models.Q(("gap__gte", 0)), name="progress_gap_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="rubricversion",
-            constraint=models.UniqueConstraint(fields=("rubric", "version"), name="rubricversion_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="rubricversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["draft", "validated", "in_consultation", "published", "retired"])),
-                name="rubricversion_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="rubricversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["published", "retired"]), _negated=True),
-                    ("published_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="rubricversion_published_has_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="runinput",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("digest__regex", "^[0-9a-f]{64}$")), name="runinput_digest_is_sha256"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["kind", "status", "-as_of", "-id"], name="run_newest"),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["provisional", "official"])), name="run_kind_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["open", "frozen", "computed", "reviewed", "published", "superseded"])
-                ),
-                name="run_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind", "official"), ("status__in", ["open", "computed"]), _connector="OR"),
-                name="run_provisional_is_never_published",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status", "open"), models.Q(("input_digest", ""), _negated=True), _connector="OR"),
-                name="run_frozen_has_inputs",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["reviewed", "published", "superseded"]), _negated=True),
-                    models.Q(("reviewed_at__isnull", False), ("reviewed_by__isnull", False)),
-                    _connector="OR",
-                ),
-                name="run_review_signed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "provisional")), fields=("as_of",), name="run_one_provisional_per_day"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "published")), fields=("as_of",), name="run_one_published_per_day"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="publication",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("digest__regex", "^[0-9a-f]{64}$")), name="publication_digest_is_sha256"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="score",
-            index=models.Index(fields=["run", "rank", "provider"], name="score_by_rank"),
-        ),
-        migrations.AddIndex(
-            model_name="score",
-            index=models.Index(fields=["provider", "run"], name="score_history"),
-        ),
-        migrations.AddConstraint(
-            model_name="score",
-            constraint=models.UniqueConstraint(fields=("run", "provider"), name="score_once_per_run"),
-        ),
-        migrations.AddConstraint(
-            model_name="score",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["rated", "not_rated"])), name="score_status_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="score",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("published__isnull", False),
-                        ("rank__isnull", False),
-                        ("status", "rated"),
-                        models.Q(("grade", ""), _negated=True),
-                    ),
-                    models.Q(
-                        ("grade", ""), ("published__isnull", True), ("rank__isnull", True), ("status", "not_rated")
-                    ),
-                    _connector="OR",
-                ),
-                name="score_rated_has_numbers",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="grant",
-            index=models.Index(fields=["provider", "granted_on", "id"], name="grant_by_provider"),
-        ),
-        migrations.AddIndex(
-            model_name="grant",
-            index=models.Index(
-                condition=models.Q(("status", "proposed")), fields=["proposed_at", "id"], name="grant_waiting"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="grant_amount_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["proposed", "approved", "refused", "paid", "expired", "clawed_back"])
-                ),
-                name="grant_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("decided_by__isnull", True),
-                    models.Q(("decided_by", models.F("proposed_by")), _negated=True),
-                    _connector="OR",
-                ),
-                name="grant_second_person",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status", "proposed"),
-                    models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
-                    _connector="OR",
-                ),
-                name="grant_decision_signed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("settled_amount__gte", 0), ("settled_amount__lte", models.F("amount"))),
-                name="grant_settles_at_most_its_amount",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="contest",
-            index=models.Index(
-                condition=models.Q(("status", "open")), fields=["created_at", "id"], name="contest_waiting"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="contest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["open", "upheld", "dismissed"])), name="contest_status_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="contest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status", "open"),
-                    models.Q(
-                        ("answered_at__isnull", False),
-                        ("answered_by__isnull", False),
-                        models.Q(("answer", ""), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="contest_answer_signed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="contest",
-            constraint=models.CheckConstraint(condition=models.Q(("text", ""), _negated=True), name="contest_has_text"),
-        ),
-        migrations.AddIndex(
-            model_name="standing",
-            index=models.Index(fields=["plan", "as_of", "-value", "provider"], name="standing_largest"),
-        ),
-        migrations.AddConstraint(
-            model_name="standing",
-            constraint=models.UniqueConstraint(fields=("plan", "provider", "as_of"), name="standing_once_per_day"),
-        ),
-        migrations.AddConstraint(
-            model_name="standing",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("gap__isnull", True), models.Q(("gap__gt", 0), ("next_band__isnull", False)), _connector="OR"
-                ),
-                name="standing_gap_with_next",
-            ),
         ),
     ]

@@ -69,6 +69,28 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "consultation",
                 "verbose_name_plural": "consultations",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("starts_on__lt", models.F("ends_before"))),
+                        name="consultation_period_not_empty",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("closed_at__isnull", True), ("closed_by__isnull", True)),
+                            models.Q(("closed_at__isnull", False), ("closed_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="consultation_closing_signed",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("note", ""), _negated=True), name="consultation_has_note"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at__isnull", True)),
+                        fields=("rubric_version",),
+                        name="consultation_one_open_per_version",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -112,6 +134,12 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "comment",
                 "verbose_name_plural": "comments",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("text", ""), _negated=True), name="comment_has_text"),
+                ],
+                "indexes": [
+                    models.Index(fields=["consultation", "created_at", "id"], name="comment_by_consultation"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -183,58 +211,15 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "scenario",
                 "verbose_name_plural": "scenarios",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="scenario_has_name"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("digest__regex", "^[0-9a-f]{64}$"), ("result_digest__regex", "^[0-9a-f]{64}$")
+                        ),
+                        name="scenario_digests_are_sha256",
+                    ),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="consultation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("starts_on__lt", models.F("ends_before"))), name="consultation_period_not_empty"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="consultation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("closed_at__isnull", True), ("closed_by__isnull", True)),
-                    models.Q(("closed_at__isnull", False), ("closed_by__isnull", False)),
-                    _connector="OR",
-                ),
-                name="consultation_closing_signed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="consultation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("note", ""), _negated=True), name="consultation_has_note"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="consultation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("closed_at__isnull", True)),
-                fields=("rubric_version",),
-                name="consultation_one_open_per_version",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="comment",
-            index=models.Index(fields=["consultation", "created_at", "id"], name="comment_by_consultation"),
-        ),
-        migrations.AddConstraint(
-            model_name="comment",
-            constraint=models.CheckConstraint(condition=models.Q(("text", ""), _negated=True), name="comment_has_text"),
-        ),
-        migrations.AddConstraint(
-            model_name="scenario",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("name", ""), _negated=True), name="scenario_has_name"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="scenario",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("digest__regex", "^[0-9a-f]{64}$"), ("result_digest__regex", "^[0-9a-f]{64}$")),
-                name="scenario_digests_are_sha256",
-            ),
         ),
     ]
