@@ -39,7 +39,7 @@ type Worlds = Mapping[frozenset[str], Inputs]
 _BINDINGS_KNOWN = """
 SELECT binding.id, binding.provider_id, binding.merchant_id, binding.streamer_id, binding.role,
     coalesce(version.period, binding.period) AS period, 'confirmed'::varchar AS status,
-    binding.term_ends_on, binding.renewed_on, binding.related_party
+    binding.term_ends_on, binding.renewed_on, binding.related_party, binding.lead_id, binding.share_bp
 FROM {schema}.providers_binding binding
 LEFT JOIN LATERAL (SELECT period FROM {schema}.providers_bindingversion WHERE binding_id = binding.id
     AND recorded_to > %(cut_off)s ORDER BY recorded_to LIMIT 1) version ON true
@@ -55,7 +55,8 @@ SELECT old.id, old.provider_id, old.merchant_id, old.streamer_id, old.role,
         ELSE greatest(%(as_of)s, upper(new.period)) END)
     END AS period,
     old.status, coalesce(new.term_ends_on, old.term_ends_on) AS term_ends_on,
-    coalesce(new.renewed_on, old.renewed_on) AS renewed_on, old.related_party
+    coalesce(new.renewed_on, old.renewed_on) AS renewed_on, old.related_party,
+    old.lead_id, old.share_bp
 FROM bindings_known old LEFT JOIN bindings_now new USING (id) WHERE lower(old.period) < %(as_of)s
 """
 _DELIVERED = """

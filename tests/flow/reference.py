@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from functools import cache
 
-from providers.choices import ROLE_PRIORITY
+from providers.choices import ROLE_PRIORITY, BindingRole
 from providers.measures import catalogue
 from providers.models import FACTS, Binding, FactTable, Streamer
 
@@ -13,6 +15,26 @@ LIVE = set(catalogue().feed_roles["live"])
 SALES = set(catalogue().feed_roles["sales"])
 SERVICE = set(catalogue().feed_roles["service"])
 GOODS = {"operation", "belt", "supply"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one party has of a lead binding on a day; ``parties`` in order, basis points each."""
+
+    lead: Binding
+    provider: int
+    parties: dict[int, int]
+
+    @property
+    def bp(self) -> int:
+        return self.parties[self.provider]
+
+    def part(self, value: int) -> int:
+        """Divide by largest remainder, the first of equal ones going first."""
+        exact = {one: Fraction(abs(value) * bp, 10_000) for one, bp in self.parties.items()}
+        left = abs(value) - sum(map(int, exact.values()))
+        up = sorted(exact, key=lambda one: int(exact[one]) - exact[one])[:left]
+        return (int(exact[self.provider]) + (self.provider in up)) * (1 if value >= 0 else -1)
 
 
 class Reference:
@@ -25,65 +47,105 @@ class Reference:
         self.live: list[FactTable] = list(FACTS["live", "streamer"].objects.all())
         self.signed = cache(self._signed)
 
-    def of_merchant(self, merchant: int, about: date) -> list[tuple[str, int]]:
-        return [(b.role, b.provider_id) for b in self.bindings if b.merchant_id == merchant and about in b.period]
+    def of_merchant(self, merchant: int, about: date) -> list[Claim]:
+        return [claim for b in self.bindings if b.merchant_id == merchant for claim in self.claims(b, about)]
 
-    def of_room(self, room: int, about: date) -> list[tuple[str, int]]:
-        own = [(b.role, b.provider_id) for b in self.bindings if b.streamer_id == room and about in b.period]
+    def of_room(self, room: int, about: date) -> list[Claim]:
+        own = [claim for b in self.bindings if b.streamer_id == room for claim in self.claims(b, about)]
         store = self.rooms[room].merchant_id if room in self.rooms else None
         return own if own or store is None else self.of_merchant(store, about)
 
-    def carried(self, row: FactTable, roles: set[str]) -> set[int]:
-        both = self.of_merchant(row.merchant_id, row.day) + self.of_room(row.streamer_id, row.day)
-        return {provider for role, provider in both if role in roles}
+    def claims(self, lead: Binding, about: date) -> list[Claim]:
+        """Say what every party has of a lead binding that day, by the rule as people would apply it."""
+        if lead.lead_id or about not in lead.period:
+            return []
+        shares = self.shares(lead, about)
+        parties = {lead.provider_id: 10_000 - sum(b.share_bp or 0 for b in shares)}
+        parties |= {b.provider_id: b.share_bp or 0 for b in shares}
+        return [Claim(lead, provider, parties) for provider in parties]
+
+    def shares(self, lead: Binding, about: date) -> list[Binding]:
+        return sorted((b for b in self.bindings if b.lead_id == lead.pk and about in b.period), key=lambda b: b.pk)
+
+    def best(self, provider: int, claims: list[Claim], roles: set[str]) -> Claim | None:
+        """Return the largest claim of a provider, the first of equal ones."""
+        own = [claim for claim in claims if claim.provider == provider and claim.lead.role in roles]
+        return max(own, key=lambda claim: claim.bp, default=None)
+
+    def ordered(self, claims: list[Claim]) -> list[Claim]:
+        return sorted(claims, key=lambda claim: BindingRole.values.index(claim.lead.role))
+
+    def part(self, provider: int, claims: list[Claim], roles: set[str], value: int) -> int:
+        best = self.best(provider, claims, roles)
+        return 0 if best is None else best.part(value)
+
+    def turn(self, provider: int, claims: list[Claim], roles: set[str], about: date) -> int:
+        """Tell whether a day that cannot be divided is the provider's."""
+        best = self.best(provider, self.ordered(claims), roles)
+        if best is None:
+            return 0
+        since, now = about, self.shares(best.lead, about)
+        while since > best.lead.period.lower and self.shares(best.lead, since - timedelta(days=1)) == now:
+            since -= timedelta(days=1)
+        gathered = dict.fromkeys(best.parties, 0)
+        for _ in range((about - since).days + 1):
+            gathered = {one: gathered[one] + bp for one, bp in best.parties.items()}
+            whose = max(gathered, key=lambda one: gathered[one])
+            gathered[whose] -= 10_000
+        return int(whose == provider)
+
+    def carried(self, row: FactTable) -> list[Claim]:
+        return self.ordered(self.of_merchant(row.merchant_id, row.day)) + self.ordered(
+            self.of_room(row.streamer_id, row.day)
+        )
 
     def gmv_strict(self, provider: int, about: date) -> int:
-        return sum(r.gmv_strict or 0 for r in self.sales if r.day == about and provider in self.carried(r, SALES))
+        return sum(self.part(provider, self.carried(r), SALES, r.gmv_strict or 0) for r in self.sales if r.day == about)
 
     def gmv_settled_goods(self, provider: int, about: date) -> int:
         return sum(
-            r.gmv_settled or 0
+            self.part(provider, self.ordered(self.of_merchant(r.merchant_id, about)), GOODS, r.gmv_settled or 0)
             for r in self.sales
-            if r.day == about and provider in {p for role, p in self.of_merchant(r.merchant_id, about) if role in GOODS}
+            if r.day == about
         )
 
     def room_gmv_settled(self, provider: int, about: date) -> int:
         return sum(
-            r.gmv_settled or 0
+            self.part(provider, self.ordered(self.of_room(r.streamer_id, about)), LIVE, r.gmv_settled or 0)
             for r in self.sales
-            if r.day == about and provider in {p for role, p in self.of_room(r.streamer_id, about) if role in LIVE}
+            if r.day == about
         )
 
     def gmv_settled_once(self, provider: int, about: date) -> int:
-        return sum(r.gmv_settled or 0 for r in self.sales if r.day == about and self.owner(r) == provider)
+        return sum(
+            self.part(provider, self.owners(r), set(ROLE_PRIORITY), r.gmv_settled or 0)
+            for r in self.sales
+            if r.day == about
+        )
 
-    def owner(self, row: FactTable) -> int | None:
+    def owners(self, row: FactTable) -> list[Claim]:
+        """Return the parties of the one lead binding for which the sale counts."""
         for role in ROLE_PRIORITY:
             for bound in (self.of_merchant(row.merchant_id, row.day), self.of_room(row.streamer_id, row.day)):
-                for found, provider in bound:
-                    if found == role:
-                        return provider
-        return None
+                found = [claim for claim in bound if claim.lead.role == role]
+                if found:
+                    return found
+        return []
 
     def valid_sessions(self, provider: int, about: date) -> int:
         return sum(
-            r.valid_sessions or 0
+            self.part(provider, self.ordered(self.of_room(r.streamer_id, about)), LIVE, r.valid_sessions or 0)
             for r in self.live
-            if r.day == about and provider in {p for role, p in self.of_room(r.streamer_id, about) if role in LIVE}
+            if r.day == about
         )
 
     def merchant_days(self, provider: int, about: date) -> int:
-        return len(
-            {
-                b.merchant_id
-                for b in self.bindings
-                if b.merchant_id and b.provider_id == provider and b.role in SERVICE and about in b.period
-            }
-        )
+        merchants = {b.merchant_id for b in self.bindings if b.merchant_id}
+        return sum(self.turn(provider, self.of_merchant(one, about), SERVICE, about) for one in merchants)
 
     def room_days(self, provider: int, about: date) -> int:
         lived = {r.streamer_id for r in self.live if r.day <= about and r.valid_sessions}
-        return sum((any(p == provider and role in LIVE for role, p in self.of_room(room, about))) for room in lived)
+        return sum(self.turn(provider, self.of_room(room, about), LIVE, about) for room in lived)
 
     def _signed(self, provider: int, person: str, about: date) -> bool:
         return any(

@@ -31,6 +31,9 @@ runs = st.tuples(st.just("run"), days, st.integers(0, 3), st.integers(7, 60), st
 shops = st.tuples(st.just("shop"), days, st.integers(0, 2), st.integers(0, 2), st.integers(1, 90))
 rooms = st.tuples(st.just("room"), days, st.integers(0, 3), st.integers(0, 2), st.integers(1, 110))
 ends = st.tuples(st.just("end"), st.integers(0, 30), st.integers(0, 20), st.integers(0, 0), st.integers(0, 0))
+shares = st.tuples(
+    st.just("share"), st.integers(0, 30), st.integers(0, 2), st.sampled_from([3333, 5000, 6667]), st.integers(5, 90)
+)
 skus = st.tuples(st.just("skus"), days, st.integers(0, 2), st.integers(0, 50), st.integers(0, 0))
 type Edit = tuple[str, int, int, int, int]
 
@@ -81,9 +84,24 @@ class World:
             self._redo(about, merchant=self.merchants[which].pk)
         elif kind in {"shop", "room"}:
             self._bind(kind, about, which, other, size)
-        elif self.edits and Binding.objects.exists():
-            bindings = list(Binding.objects.order_by("pk"))
-            self._end(bindings[number % len(bindings)], which)
+        elif bindings := list(Binding.objects.order_by("pk")):
+            chosen = bindings[number % len(bindings)]
+            if kind == "share":
+                self._share(chosen.lead or chosen, which, other, size)
+            else:
+                self._end(chosen, which)
+
+    def _share(self, lead: Binding, which: int, bp: int, size: int) -> None:
+        start = lead.period.lower + timedelta(days=size % 7)
+        end = min(start + timedelta(days=size), lead.period.upper or date.max)
+        provider = self.providers[which]
+        if start >= end or provider == lead.provider:
+            return
+        period = DateRange(start, end)
+        beside = {b.provider_id: b.share_bp for b in lead.shares.filter(period__overlap=period)}
+        if provider.pk not in beside and sum(beside.values()) + bp < 10_000:
+            factories.share(lead, bp, provider, period=period)
+            self._redo_subject(lead.merchant or lead.streamer, start)
 
     def _live(self, which: int, about: date, sessions: int, audience: int) -> None:
         if about < FIRST + timedelta(days=DAYS):
@@ -99,7 +117,9 @@ class World:
         end = None if size > 80 else about + timedelta(days=size)
         period = DateRange(about, end)
         role = ROLES[(which + other + size) % len(ROLES)]
-        clash = Binding.objects.filter(role=role, period__overlap=period, **{type(subject).__name__.lower(): subject})
+        clash = Binding.objects.leads().filter(
+            role=role, period__overlap=period, **{type(subject).__name__.lower(): subject}
+        )
         if not clash.exists():
             factories.binding(self.providers[other], subject, starts_on=about, ends_before=end, role=role)
             self._redo_subject(subject, about)
@@ -107,6 +127,11 @@ class World:
     def _end(self, binding: Binding, after: int) -> None:
         end = binding.period.lower + timedelta(days=after + 1)
         if binding.period.upper is None or end < binding.period.upper:
+            for share in binding.shares.all():
+                share.period = DateRange(share.period.lower, min(share.period.upper, max(end, share.period.lower)))
+                share.status = "withdrawn" if share.period.isempty else share.status
+                share.period = DateRange(share.period.lower, None) if share.period.isempty else share.period
+                share.save()
             binding.period = DateRange(binding.period.lower, end)
             binding.save()
             self._redo_subject(binding.merchant or binding.streamer, end)
@@ -142,8 +167,8 @@ def everything() -> list[list[tuple[Any, ...]]]:
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(
-    setting=st.lists(st.one_of(shops, rooms), min_size=3, max_size=7),
-    edits=st.lists(st.one_of(sales, lives, runs, shops, rooms, ends, skus), min_size=4, max_size=9),
+    setting=st.lists(st.one_of(shops, rooms, shares), min_size=3, max_size=8),
+    edits=st.lists(st.one_of(sales, lives, runs, shops, rooms, ends, shares, skus), min_size=4, max_size=9),
 )
 def test_changes_one_by_one_are_a_rebuild(setting: list[Edit], edits: list[Edit]) -> None:
     with transaction.atomic():

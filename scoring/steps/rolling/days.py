@@ -8,6 +8,7 @@ import numpy as np
 
 from scoring.steps.rolling.arrays import Ints
 from scoring.steps.rolling.coverage import Carriers
+from scoring.steps.rolling.shared import Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,13 @@ class Days:
     lo: int
     hi: int
     carriers: Carriers
+    shared: Shared
     values: dict[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def between(cls, providers: Ints, lo: int, hi: int) -> Days:
         """Have no values yet for the providers and the days [lo, hi)."""
-        return cls(providers, lo, hi, Carriers(providers))
+        return cls(providers, lo, hi, Carriers(providers), Shared.load(providers))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from scoring.steps.rolling.arrays import LOOK_UPS, UNKNOWN, Ints, day_of, fetch,
 from scoring.steps.rolling.coverage import Cover
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
+from scoring.steps.rolling.shared import Ways, excess, span_of
 
 _LOOKED_UP = (
     "WITH carried AS MATERIALIZED (SELECT span.provider_id, span.subject_id, DATE '2000-01-01' + laid.day AS day"
@@ -36,6 +37,15 @@ _READ_THROUGH = (
     " AS carried(provider_id, subject_id, lo, hi) ON fact.{key} + 0 = carried.subject_id"
     " AND fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi {rates}"
     " WHERE fact.day >= %(first)s AND fact.day < %(last)s {unless} GROUP BY 1, 2"
+)
+# The single rows of shared subjects, which are few.
+_ROWS = (
+    "WITH shared AS MATERIALIZED (SELECT span.subject_id, DATE '2000-01-01' + laid.day AS day"
+    " FROM unnest(%(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[]) AS span(subject_id, lo, hi),"
+    " generate_series(span.lo, span.hi - 1) AS laid(day))"
+    " SELECT fact.{key}, {other}, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM shared"
+    " JOIN {table} AS fact ON fact.day = shared.day AND fact.{key} = shared.subject_id {rates}"
+    " WHERE fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1, 2, 3"
 )
 _UNLESS_BY_MERCHANT = (
     "AND NOT EXISTS (SELECT FROM unnest(%(m_provider)s::bigint[], %(m_subject)s::bigint[], %(m_lo)s::int[],"
@@ -98,6 +108,7 @@ def _add(
         if "streamer_id" in key_columns(feed, subject) and subject == "merchant":
             by_room = days.carriers.rooms(roles).within(days.lo, days.hi)
             found.append(_carried(days, feed, subject, "streamer", sums, by_room, frozen, cover))
+        found.append(_excess(days, feed, subject, roles, sums, frozen))
     for rows in found:
         for column, code in enumerate(codes, start=2):
             days.add(code, rows[:, 0], rows[:, 1], rows[:, column])
@@ -117,24 +128,7 @@ def _carried(
     if not len(cover.provider):
         return np.zeros((0, 2 + len(sums)), dtype=np.int64)
     parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), **cover.parameters()}
-    joined: sql.Composable = sql.SQL("")
-    if frozen is not None:
-        parameters |= frozen.parameters()
-        width = range(frozen.width)
-        joined = sql.SQL(_RATES).format(
-            subjects=sql.Identifier(f"providers_{subject}"),
-            key=sql.Identifier(f"{subject}_id"),
-            arrays=sql.SQL(", ").join(
-                sql.SQL("{}::numeric[], {}::numeric[]").format(
-                    sql.Placeholder(f"r_numerator_{n}"), sql.Placeholder(f"r_denominator_{n}")
-                )
-                for n in width
-            ),
-            columns=sql.SQL(", ").join(
-                sql.SQL("{}, {}").format(sql.Identifier(f"numerator_{n}"), sql.Identifier(f"denominator_{n}"))
-                for n in width
-            ),
-        )
+    joined = _rates(subject, frozen, parameters)
     if unless is not None:
         parameters |= unless.parameters("m_")
     by_key = path == subject and int((cover.hi - cover.lo).sum()) <= LOOK_UPS
@@ -146,6 +140,55 @@ def _carried(
         unless=sql.SQL("" if unless is None else _UNLESS_BY_MERCHANT),
     )
     return fetch(query, 2 + len(sums), parameters)
+
+
+def _rates(subject: Subject, frozen: Rates | None, parameters: dict[str, object]) -> sql.Composable:
+    """Join each row's benchmarks, whose arrays are added to the parameters."""
+    if frozen is None:
+        return sql.SQL("")
+    parameters |= frozen.parameters()
+    width = range(frozen.width)
+    return sql.SQL(_RATES).format(
+        subjects=sql.Identifier(f"providers_{subject}"),
+        key=sql.Identifier(f"{subject}_id"),
+        arrays=sql.SQL(", ").join(
+            sql.SQL("{}::numeric[], {}::numeric[]").format(
+                sql.Placeholder(f"r_numerator_{n}"), sql.Placeholder(f"r_denominator_{n}")
+            )
+            for n in width
+        ),
+        columns=sql.SQL(", ").join(
+            sql.SQL("{}, {}").format(sql.Identifier(f"numerator_{n}"), sql.Identifier(f"denominator_{n}"))
+            for n in width
+        ),
+    )
+
+
+def _excess(
+    days: Days, feed: str, subject: Subject, roles: Sequence[str], sums: Sequence[sql.Composable], frozen: Rates | None
+) -> Ints:
+    """Return, as negative values, what falls to others of the facts that the paths have brought in full."""
+    by_room = "streamer_id" in key_columns(feed, subject) and subject == "merchant"
+    paths: tuple[Subject, ...] = ("merchant", "streamer") if by_room else (subject,)
+    pieces = {path: days.shared.pieces(path, roles) for path in paths}
+    found = [np.zeros((0, 2 + len(sums)), dtype=np.int64)]
+    for path in paths:
+        cover = span_of(pieces[path], days.lo, days.hi)
+        if not len(cover.subject):
+            continue
+        other: Subject = "streamer" if path == "merchant" else "merchant"
+        parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), **cover.parameters()}
+        query = sql.SQL(_ROWS).format(
+            sums=sql.SQL(", ").join(sums),
+            table=table_of(feed, subject),
+            key=sql.Identifier(f"{path}_id"),
+            other=sql.SQL("fact.{}").format(sql.Identifier(f"{other}_id")) if by_room else sql.SQL("0::bigint"),
+            rates=_rates(subject, frozen, parameters),
+        )
+        way = Ways(days.carriers.of(other, roles), pieces[other], other == "merchant") if by_room else None
+        rows = excess(pieces[path], fetch(query, 3 + len(sums), parameters), way)
+        found.append(np.delete(rows, 2, axis=1))
+    return np.concatenate(found)
 
 
 def _sum(code: str) -> sql.Composable:
@@ -193,8 +236,12 @@ def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
             rows = fetch(query, 2 + len(members), parameters)
         else:
             cover = days.carriers.of(subject, roles).within(days.lo, days.hi)
-            rows = _carried(
-                days, feed, subject, subject, [_sum(measure.code) for measure in members], cover, None, None
+            sums = [_sum(measure.code) for measure in members]
+            rows = np.concatenate(
+                [
+                    _carried(days, feed, subject, subject, sums, cover, None, None),
+                    _excess(days, feed, subject, roles, sums, None),
+                ]
             )
         providers = np.searchsorted(days.providers, rows[:, 0])
         for column, measure in enumerate(members, start=2):
@@ -202,5 +249,5 @@ def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
                 providers.tolist(), rows[:, 1].tolist(), rows[:, column].tolist(), strict=True
             ):
                 if day_number in states and states[day_number][row, place[measure.code]] != UNKNOWN:
-                    states[day_number][row, place[measure.code]] = value
+                    states[day_number][row, place[measure.code]] += value
     return list(place), states

@@ -14,6 +14,7 @@ from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch, number
 from scoring.steps.rolling.coverage import Carriers, Cover
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.live import first_sessions
+from scoring.steps.rolling.shared import Piece, off_turn
 
 OPERATED_KNOWN_AFTER = 14  # days until the look-back of an operated session is over
 OPERATED_HOURS_AHEAD = 24
@@ -73,10 +74,22 @@ def add_registered(days: Days) -> None:
         rows = fetch(sql.SQL(query), 3, dict(providers))
         days.add(code, rows[:, 0], rows[:, 1], rows[:, 2])
     _add_granted(days)
-    merchants = days.carriers.merchants(catalogue().feed_roles["service"])
+    roles = catalogue().feed_roles["service"]
+    merchants = days.carriers.merchants(roles)
     days.add_spans("merchant_days", merchants.provider, merchants.lo, merchants.hi)
-    rooms = live_rooms(days.carriers, catalogue().roles(catalogue().measures["room_days"]), days.hi)
+    _take_turns(days, "merchant_days", days.shared.pieces("merchant", roles), None)
+    roles = catalogue().roles(catalogue().measures["room_days"])
+    rooms = live_rooms(days.carriers, roles, days.hi)
     days.add_spans("room_days", rooms.provider, rooms.lo, rooms.hi)
+    pieces = days.shared.pieces("streamer", roles)
+    live_since = dict(first_sessions({piece.subject for piece in pieces}, days.hi).tolist()) if pieces else {}
+    _take_turns(days, "room_days", pieces, live_since)
+
+
+def _take_turns(days: Days, code: str, pieces: Sequence[Piece], since: dict[int, int] | None) -> None:
+    """Take away the shared days that are another party's turn."""
+    off = off_turn(pieces, days.lo, days.hi, since)
+    days.add(code, off[:, 0], off[:, 1], -1)
 
 
 def add_sums(days: Days) -> None:

@@ -21,6 +21,17 @@ def union(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
+def less(span: Span, taken: Iterable[Span]) -> list[Span]:
+    """Return what is left of a span without those taken, which are in order and do not overlap."""
+    left: list[Span] = []
+    lo, hi = span
+    for start, end in taken:
+        if lo < min(start, hi):
+            left.append((lo, min(start, hi)))
+        lo = max(lo, end)
+    return [*left, (lo, hi)] if lo < hi else left
+
+
 def month_end(day: int) -> int:
     """Return the last day of the day's month."""
     found = day_of(day)
