@@ -24,7 +24,8 @@ from scoring.core.exact import text
 from scoring.core.explain import largest_remainder
 from scoring.core.inputs import State
 from scoring.current import name_in
-from scoring.explanations import card, inputs_of
+from scoring.explanations import card
+from scoring.models import RunInput
 from scoring.steps.as_known import BINDINGS, DATA, RESTATEMENTS, Moment, worlds
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _moment(score: Score) -> Moment:
 
 
 def _alone(score: Score, subject: str) -> Inputs | None:
-    inputs = inputs_of(score.run)
+    inputs = RunInput.objects.matrix(score.run)
     return None if inputs is None or subject not in inputs.subjects else inputs.take([inputs.row(subject)])
 
 

@@ -6,9 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+
 from scoring.core.cohorts import freeze
 from scoring.core.points import Percentile, ZScore
 from scoring.core.score import Scores, score
+from scoring.errors import NothingToScore
 from scoring.models import Run, RunInput
 from scoring.steps.windows import cycle_before, window_table
 
@@ -41,20 +44,22 @@ class _Recent[K, V](OrderedDict[K, V]):
 
 
 # Per process: what-ifs come in series on one run, and what a series shares is read and scored once.
-_INPUTS: _Recent[tuple[str, tuple[Operand, ...]], Inputs] = _Recent()
+_WIDER: _Recent[tuple[int, tuple[Operand, ...]], tuple[Inputs, Inputs]] = _Recent()
 _SCORES: _Recent[tuple[int, str], Scores] = _Recent()
 
 
 def draft_inputs(run: Run, rubric: Rubric) -> DraftInputs:
     """Return the run's frozen inputs, with what else the draft reads computed by the ordinary windows step."""
-    frozen = RunInput.objects.defer("content").get(run=run)
-    whole = _INPUTS.get((frozen.digest, ()))
+    whole = RunInput.objects.matrix(run)
     if whole is None:
-        whole = _INPUTS.keep((frozen.digest, ()), RunInput.objects.get(run=run).as_core())
+        raise NothingToScore(_("No run has scores yet."))
     added = tuple(operand for operand in rubric.operands() if operand not in whole.columns)
     if added:
-        known = _INPUTS.get((frozen.digest, added))
-        whole = known or _INPUTS.keep((frozen.digest, added), _with_columns(whole, run, added))
+        frozen, known = _WIDER.get((id(whole), added), (None, None))
+        if known is None or frozen is not whole:
+            known = _with_columns(whole, run, added)
+            _WIDER.keep((id(whole), added), (whole, known))
+        whole = known
     if any(isinstance(leaf.points, Percentile | ZScore) for leaf in rubric.leaves()):
         whole = freeze(rubric, whole)
     return DraftInputs(run, whole, added)

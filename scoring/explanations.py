@@ -47,23 +47,16 @@ if TYPE_CHECKING:
     from scoring.core.inputs import Inputs
     from scoring.core.path import Change, Path
     from scoring.core.rubric import Node, Rubric
-    from scoring.models import Run
 
 STEPS_SHOWN = 8
 KEPT_SECONDS = 24 * 3600
-
-
-def inputs_of(run: Run) -> Inputs | None:
-    """Return the frozen inputs of a run; None where it has none yet."""
-    stored = RunInput.objects.filter(run=run).first()
-    return None if stored is None else stored.as_core()
 
 
 def card(score: Score, *, with_path: bool = False) -> Card:
     """Open a score in the active language; the ways to other grades are searched, so only where they are shown."""
     run = score.run
     rubric = run.rubric_version.as_core()
-    inputs = inputs_of(run)
+    inputs = RunInput.objects.matrix(run)
     subject = str(score.provider_id)
     known = inputs is not None and LEFT not in score.flags and subject in inputs.subjects
     found = trace(rubric, inputs, subject) if inputs is not None and known else None

@@ -20,8 +20,7 @@ from scoring.core.inputs import State
 from scoring.core.own_what_if import tried
 from scoring.core.points import Anchors, Steps
 from scoring.current import name_in
-from scoring.explanations import inputs_of
-from scoring.models import Score
+from scoring.models import RunInput, Score
 from scoring.models.scores import LEFT
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Bench:
     """A provider's score laid out to be tried on; ``rubric`` and today's trace are read once."""
 
     def __init__(self, score: Score) -> None:
-        inputs = inputs_of(score.run)
+        inputs = RunInput.objects.matrix(score.run)
         subject = str(score.provider_id)
         if inputs is None or LEFT in score.flags or subject not in inputs.subjects:
             raise InvalidInput(_("This score cannot be tried: its inputs are not kept."))

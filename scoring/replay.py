@@ -12,8 +12,7 @@ from scoring.core.exact import text
 from scoring.core.explain import trace
 from scoring.core.score import score
 from scoring.errors import NothingToScore
-from scoring.explanations import inputs_of
-from scoring.models import Publication, RubricVersion, Score
+from scoring.models import Publication, RubricVersion, RunInput, Score
 from scoring.models.scores import LEFT
 from scoring.steps.publish import scores_digest
 from scoring.steps.score import score_rows
@@ -73,9 +72,10 @@ class ReplayedScore:
 
 def replay(run: Run, version: RubricVersion) -> Replay:
     """Score a run again under a version; nothing is written. NothingToScore where the run has no frozen inputs."""
-    inputs = inputs_of(run)
-    if inputs is None:
+    frozen = RunInput.objects.filter(run=run).first()
+    if frozen is None:
         raise NothingToScore(_("%(run)s has no frozen inputs yet.") % {"run": run})
+    inputs = frozen.as_core()
     rubric = version.as_core()
     filled, lacking = _filled(run, rubric, inputs)
     scores = score(rubric, filled)
