@@ -16,7 +16,6 @@ type Ints = NDArray[np.int64]
 
 EPOCH = date(2000, 1, 1)  # PostgreSQL's own
 NEVER = 1_000_000  # a day after every other: the end of an open period
-LOOK_UPS = 20_000  # days of subjects up to which looking each up beats reading all rows of the days
 UNKNOWN = -(2**63)  # stands for NULL where a column may be empty
 _BIGINT = 20  # the type's number in PostgreSQL
 _CELL = np.dtype([("length", ">i4"), ("value", ">i8")])

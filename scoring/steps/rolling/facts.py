@@ -1,8 +1,8 @@
 """Delivered measures: facts ⋈ the binding in force that day, summed per provider and day.
 
-There are two ways to the same rows, and the planner, which estimates a join on ranges wrongly, is not left to choose.
-For few days of subjects each day is laid out and looked up by the fact table's key, so a late fact costs no scan. For
-many, the delivered days are read once; adding 0 to the key keeps the indexes out of it.
+Each span of a binding is looked up by the fact tables' second key, so a step costs what its providers carry, whatever
+else the tables hold. The planner, which estimates a join on ranges wrongly, is not left to choose: OFFSET 0 keeps the
+look-up apart from the join.
 """
 
 from __future__ import annotations
@@ -17,27 +17,21 @@ from providers.measures import Measure, Subject, catalogue
 from providers.models import DeliveredDay
 from providers.models.facts import key_columns
 from scoring.steps.benchmarks import Rates, rates
-from scoring.steps.rolling.arrays import LOOK_UPS, UNKNOWN, Ints, day_of, fetch, number
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
 from scoring.steps.rolling.coverage import Cover
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
 from scoring.steps.rolling.shared import Ways, excess, span_of
 
-_LOOKED_UP = (
-    "WITH carried AS MATERIALIZED (SELECT span.provider_id, span.subject_id, DATE '2000-01-01' + laid.day AS day"
+_CARRIED = (
+    "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums}"
     " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
-    " AS span(provider_id, subject_id, lo, hi), generate_series(span.lo, span.hi - 1) AS laid(day))"
-    " SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM carried"
-    " JOIN {table} AS fact ON fact.day = carried.day AND fact.{key} = carried.subject_id {rates}"
-    " WHERE fact.day >= %(first)s AND fact.day < %(last)s {unless} GROUP BY 1, 2"
+    " AS carried(provider_id, subject_id, lo, hi), LATERAL (SELECT * FROM {table} AS found"
+    " WHERE found.{key} = carried.subject_id {bound} AND found.day >= %(first)s AND found.day < %(last)s"
+    " AND found.day >= DATE '2000-01-01' + carried.lo AND found.day < DATE '2000-01-01' + carried.hi OFFSET 0) AS fact"
+    " {rates} {unless} GROUP BY 1, 2"
 )
-_READ_THROUGH = (
-    "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {table} AS fact"
-    " JOIN unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
-    " AS carried(provider_id, subject_id, lo, hi) ON fact.{key} + 0 = carried.subject_id"
-    " AND fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi {rates}"
-    " WHERE fact.day >= %(first)s AND fact.day < %(last)s {unless} GROUP BY 1, 2"
-)
+_OF_ROOMS = "AND found.streamer_id <> 0"  # names the key of rows that have a room
 # The single rows of shared subjects, which are few.
 _ROWS = (
     "WITH shared AS MATERIALIZED (SELECT span.subject_id, DATE '2000-01-01' + laid.day AS day"
@@ -48,7 +42,7 @@ _ROWS = (
     " WHERE fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1, 2, 3"
 )
 _UNLESS_BY_MERCHANT = (
-    "AND NOT EXISTS (SELECT FROM unnest(%(m_provider)s::bigint[], %(m_subject)s::bigint[], %(m_lo)s::int[],"
+    "WHERE NOT EXISTS (SELECT FROM unnest(%(m_provider)s::bigint[], %(m_subject)s::bigint[], %(m_lo)s::int[],"
     " %(m_hi)s::int[]) AS other(provider_id, subject_id, lo, hi) WHERE other.provider_id = carried.provider_id"
     " AND other.subject_id = fact.merchant_id AND fact.day >= DATE '2000-01-01' + other.lo"
     " AND fact.day < DATE '2000-01-01' + other.hi)"
@@ -131,11 +125,11 @@ def _carried(
     joined = _rates(subject, frozen, parameters)
     if unless is not None:
         parameters |= unless.parameters("m_")
-    by_key = path == subject and int((cover.hi - cover.lo).sum()) <= LOOK_UPS
-    query = sql.SQL(_LOOKED_UP if by_key else _READ_THROUGH).format(
+    query = sql.SQL(_CARRIED).format(
         sums=sql.SQL(", ").join(sums),
         table=table_of(feed, subject),
         key=sql.Identifier(f"{path}_id"),
+        bound=sql.SQL("" if path == subject else _OF_ROOMS),
         rates=joined,
         unless=sql.SQL("" if unless is None else _UNLESS_BY_MERCHANT),
     )
@@ -192,7 +186,7 @@ def _excess(
 
 
 def _sum(code: str) -> sql.Composable:
-    return sql.SQL("coalesce(sum(fact.{}), 0)::bigint").format(sql.Identifier(code))
+    return sql.SQL("whole_sum(fact.{})").format(sql.Identifier(code))
 
 
 def _expected(number: int, each: Expectation) -> sql.Composable:

@@ -6,18 +6,12 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from scoring.steps.rolling.arrays import LOOK_UPS, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import Ints, day_of, fetch
 
-_LOOKED_UP = (
-    "WITH wanted AS MATERIALIZED (SELECT room.id, DATE '2000-01-01' + laid.day AS day"
-    " FROM unnest(%(rooms)s::bigint[]) AS room(id), generate_series(%(lo)s::int, %(hi)s::int - 1) AS laid(day))"
-    " SELECT fact.streamer_id, {values} FROM wanted"
-    " JOIN fact_live_streamer fact ON fact.day = wanted.day AND fact.streamer_id = wanted.id"
-    " WHERE fact.day >= %(first)s AND fact.day < %(last)s"
-)
-_READ_THROUGH = (
-    "SELECT fact.streamer_id, {values} FROM fact_live_streamer fact"
-    " WHERE fact.streamer_id + 0 = ANY(%(rooms)s) AND fact.day >= %(first)s AND fact.day < %(last)s"
+_LIVE = (
+    "SELECT fact.streamer_id, {values} FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT *"
+    " FROM fact_live_streamer found WHERE found.streamer_id = room.id"
+    " AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact"
 )
 _DAILY = (
     "(fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0), coalesce(fact.live_seconds, 0),"
@@ -28,10 +22,8 @@ _DAILY = (
 
 def daily(rooms: Iterable[int], lo: int, hi: int) -> Ints:
     """Return (room, day, valid sessions, live seconds, viewers) of [lo, hi)."""
-    wanted = sorted(int(room) for room in rooms)
-    query = sql.SQL(_LOOKED_UP if len(wanted) * (hi - lo) <= LOOK_UPS else _READ_THROUGH)
-    parameters = {"rooms": wanted, "lo": lo, "hi": hi, "first": day_of(lo), "last": day_of(hi)}
-    return fetch(query.format(values=sql.SQL(_DAILY)), 5, parameters)
+    parameters = {"rooms": sorted(int(room) for room in rooms), "first": day_of(lo), "last": day_of(hi)}
+    return fetch(sql.SQL(_LIVE).format(values=sql.SQL(_DAILY)), 5, parameters)
 
 
 def first_sessions(rooms: Iterable[int], until: int) -> Ints:
