@@ -21,4 +21,5 @@ if refusals := [message for message in run_checks(tags=[Tags.security]) if messa
 # Here, before the server forks: it takes most of a second, which the first reader of each process would wait for.
 for language, _ in settings.LANGUAGES:
     with translation.override(language):
-        reverse("home")
+        for page in ("providers:home", "scoring:score", "admin:index"):
+            reverse(page)
