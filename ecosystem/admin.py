@@ -103,7 +103,7 @@ class WorkScopeAdmin(StaffAdmin):
     """The ledger's scopes: what is in order, what will be tried again, what is parked and why."""
 
     sight = "see_work"
-    list_display = ("kind", "scope", "state", "attempts", "not_before", "changed_at")
+    list_display = ("work", "scope", "state", "attempts", "not_before", "changed_at")
     list_filter = ("kind", "state")
     search_fields = ("scope", "last_error")
     ordering = ("-changed_at",)
@@ -117,6 +117,11 @@ class WorkScopeAdmin(StaffAdmin):
             explains=_("The scope is taken out of the car park and claimed by the next worker."),
         ),
     )
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def work(self, row: WorkScope) -> str:
+        """Name the kind of work in the reader's language."""
+        return ledger.label(row.kind)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show backlog, pace, parked scopes and the last slots above the scopes."""
@@ -133,9 +138,15 @@ class WorkRunAdmin(StaffAdmin):
     """Finished steps of the ledger."""
 
     sight = "see_work"
-    list_display = ("ended_at", "kind", "scopes", "marks", "rows_changed", "started_at")
+    list_display = ("ended_at", "work", "scopes", "marks", "rows_changed", "started_at")
+    list_display_links = ("ended_at",)
     list_filter = ("kind",)
     ordering = ("-ended_at", "-id")
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def work(self, row: WorkRun) -> str:
+        """Name the kind of work in the reader's language."""
+        return ledger.label(row.kind)
 
 
 @admin.register(OutboxMessage)

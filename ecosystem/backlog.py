@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 from django.utils import timezone
 
 from ecosystem import ledger
 from ecosystem.models import ScheduleSlot, WorkMark, WorkRun, WorkScope
 
 SPAN = timedelta(minutes=10)
-SLOTS = 10
 CAUSES = 5
 
 
@@ -80,9 +79,10 @@ def backlog() -> list[Backlog]:
     ]
 
 
-def last_slots() -> QuerySet[ScheduleSlot]:
-    """Return the slots of scheduled jobs taken last."""
-    return ScheduleSlot.objects.order_by("-taken_at", "job", "slot")[:SLOTS]
+def last_slots() -> list[ScheduleSlot]:
+    """Return the last slot that every scheduled job took, last first."""
+    slots = ScheduleSlot.objects.order_by("job", "-taken_at", "slot").distinct("job")
+    return sorted(slots, key=lambda slot: slot.taken_at, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)

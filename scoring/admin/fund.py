@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem import numerals
 from ecosystem.admin_base import ReasonForm, StaffAdmin, Step, StepForm
+from ecosystem.errors import InvalidInput
 from ecosystem.models import User
 from providers.models import Provider
 from scoring.models import BudgetPool, Entry, Grant
@@ -18,17 +19,30 @@ from scoring.models.budgets import Unit
 from scoring.steps import fund
 
 
+class Amount(forms.DecimalField):
+    """An amount as people write it: yuan from a pool of money, impressions from one of traffic."""
+
+    def __init__(self, smallest: Decimal = Decimal("0.01")) -> None:
+        super().__init__(
+            label=_("Amount"),
+            min_value=smallest,
+            max_digits=18,
+            decimal_places=2,
+            help_text=_("In yuan for money, in impressions for traffic."),
+        )
+
+
 class EndowForm(StepForm):
     """An amount for a pool."""
 
-    amount = forms.IntegerField(label=_("Amount"), min_value=1, help_text=_("In the pool's unit: fen, or impressions."))
+    amount = Amount()
 
 
 class GrantForm(StepForm):
     """A grant to propose."""
 
     provider = forms.CharField(label=_("Code of the provider"), max_length=40)
-    amount = forms.IntegerField(label=_("Amount"), min_value=1, help_text=_("In the pool's unit: fen, or impressions."))
+    amount = Amount()
     reason = forms.CharField(label=_("Reason"), widget=forms.Textarea, max_length=300)
     expires_on = forms.DateField(label=_("Expires on"), required=False)
 
@@ -43,23 +57,43 @@ class GrantForm(StepForm):
 class SettleForm(StepForm):
     """How much was paid or used."""
 
-    amount = forms.IntegerField(label=_("Amount"), min_value=1)
+    amount = Amount()
 
 
 class ClawBackForm(ReasonForm):
     """How much comes back, and why."""
 
-    amount = forms.IntegerField(label=_("Amount"), min_value=0)
+    amount = Amount(Decimal(0))
 
 
-def propose(pool_id: int, *, provider: int, actor: User, **values: Any) -> Grant:
+def units(amount: Decimal, pool: BudgetPool) -> int:
+    """Return an amount as the ledger keeps it: fen, or whole impressions."""
+    kept = amount.scaleb(2) if pool.unit == Unit.FEN else amount
+    if kept != int(kept):
+        raise InvalidInput(_("Impressions are whole; found %(found)s.") % {"found": amount})
+    return int(kept)
+
+
+def propose(pool_id: int, *, provider: int, amount: Decimal, actor: User, **values: Any) -> Grant:
     """Propose a grant from a pool's page."""
-    return fund.propose_grant(pool_id, provider_id=provider, actor=actor, **values)
+    kept = units(amount, BudgetPool.objects.get(pk=pool_id))
+    return fund.propose_grant(pool_id, provider_id=provider, amount=kept, actor=actor, **values)
 
 
-def in_unit(amount: int, unit: str) -> str:
-    """Write an amount of a pool in its unit."""
-    return numerals.money_text(amount) if unit == Unit.FEN else numerals.count_text(amount)
+def endow(pool_id: int, *, amount: Decimal, actor: User) -> BudgetPool:
+    """Raise a pool's cap from its page."""
+    return fund.endow(pool_id, amount=units(amount, BudgetPool.objects.get(pk=pool_id)), actor=actor)
+
+
+def settle(grant_id: int, *, amount: Decimal, actor: User) -> Grant:
+    """Book what was paid or used from a grant's page."""
+    return fund.settle_grant(grant_id, amount=units(amount, BudgetPool.objects.get(grants=grant_id)), actor=actor)
+
+
+def claw_back(grant_id: int, *, amount: Decimal, reason: str, actor: User) -> Grant:
+    """Take back from a grant's page."""
+    kept = units(amount, BudgetPool.objects.get(grants=grant_id))
+    return fund.claw_back_grant(grant_id, amount=kept, reason=reason, actor=actor)
 
 
 class MoneyAdmin(StaffAdmin):
@@ -74,10 +108,12 @@ class BudgetPoolAdmin(MoneyAdmin):
 
     list_display = ("name", "plan", "unit", "cap_text", "committed_text", "paid_text", "expired_text", "share")
     list_filter = ("unit", "plan")
+    exclude = ("cap", "committed", "paid", "expired")
+    readonly_fields = ("cap_text", "committed_text", "paid_text", "expired_text", "share")
     list_select_related = ("plan",)
     row_steps: ClassVar = (
         Step("propose", _("Propose a grant"), "propose_grant", propose, GrantForm),
-        Step("endow", _("Endow"), "manage_pool", fund.endow, EndowForm),
+        Step("endow", _("Endow"), "manage_pool", endow, EndowForm),
     )
 
     @admin.display(description=_("name"))
@@ -88,22 +124,22 @@ class BudgetPoolAdmin(MoneyAdmin):
     @admin.display(description=_("cap"), ordering="cap")
     def cap_text(self, row: BudgetPool) -> str:
         """Return the cap in the pool's unit."""
-        return in_unit(row.cap, row.unit)
+        return row.text(row.cap)
 
     @admin.display(description=_("committed"), ordering="committed")
     def committed_text(self, row: BudgetPool) -> str:
         """Return what is committed."""
-        return in_unit(row.committed, row.unit)
+        return row.text(row.committed)
 
     @admin.display(description=_("paid or used"), ordering="paid")
     def paid_text(self, row: BudgetPool) -> str:
         """Return what is paid or used."""
-        return in_unit(row.paid, row.unit)
+        return row.text(row.paid)
 
     @admin.display(description=_("expired or clawed back"), ordering="expired")
     def expired_text(self, row: BudgetPool) -> str:
         """Return what came back."""
-        return in_unit(row.expired, row.unit)
+        return row.text(row.expired)
 
     @admin.display(description=_("Share of the cap"))
     def share(self, row: BudgetPool) -> str:
@@ -130,6 +166,8 @@ class GrantAdmin(MoneyAdmin):
     list_select_related = ("provider", "pool", "proposed_by", "decided_by")
     search_fields = ("provider__name", "provider__code", "reason")
     ordering = ("-proposed_at", "-pk")
+    exclude = ("amount", "settled_amount")
+    readonly_fields = ("amount_text", "settled_text")
     row_steps: ClassVar = (
         Step(
             "approve",
@@ -151,7 +189,7 @@ class GrantAdmin(MoneyAdmin):
             "settle",
             _("Book as paid or used"),
             "approve_grant",
-            fund.settle_grant,
+            settle,
             SettleForm,
             when=lambda row: row.status == Grant.Status.APPROVED,
         ),
@@ -166,7 +204,7 @@ class GrantAdmin(MoneyAdmin):
             "claw-back",
             _("Claw back"),
             "approve_grant",
-            fund.claw_back_grant,
+            claw_back,
             ClawBackForm,
             when=lambda row: row.status in (Grant.Status.APPROVED, Grant.Status.PAID),
             grave=True,
@@ -176,7 +214,12 @@ class GrantAdmin(MoneyAdmin):
     @admin.display(description=_("amount"), ordering="amount")
     def amount_text(self, row: Grant) -> str:
         """Return the amount in the pool's unit."""
-        return in_unit(row.amount, row.pool.unit)
+        return row.pool.text(row.amount)
+
+    @admin.display(description=_("paid or used"))
+    def settled_text(self, row: Grant) -> str:
+        """Return what was paid or used, in the pool's unit."""
+        return row.pool.text(row.settled_amount)
 
 
 @admin.register(Entry)
@@ -187,8 +230,10 @@ class EntryAdmin(MoneyAdmin):
     list_filter = ("pool", "account")
     list_select_related = ("pool", "grant__provider", "grant__pool")
     ordering = ("-booked_at", "-pk")
+    exclude = ("amount",)
+    readonly_fields = ("amount_text",)
 
     @admin.display(description=_("amount"), ordering="amount")
     def amount_text(self, row: Entry) -> str:
         """Return the signed amount in the pool's unit."""
-        return in_unit(row.amount, row.pool.unit)
+        return row.pool.text(row.amount)

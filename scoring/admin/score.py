@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem import numerals
 from ecosystem.admin_base import StaffAdmin, Step, StepForm
+from ecosystem.templatetags.portal import points
 from scoring import review
 from scoring.models import Benchmark, Run, Score
 from scoring.steps import publish
@@ -97,11 +98,16 @@ class RunAdmin(StaffAdmin):
 class ScoreAdmin(StaffAdmin):
     """Scores of every run."""
 
-    list_display = ("provider", "published", "grade", "rank", "status", "run")
+    list_display = ("provider", "points_text", "grade", "rank", "status", "run")
     list_filter = ("grade", "status", "run__kind")
     list_select_related = ("provider", "run")
     search_fields = ("provider__name", "provider__code")
     ordering = ("-run__as_of", "rank", "provider_id")
+
+    @admin.display(description=_("score"), ordering="published")
+    def points_text(self, row: Score) -> str:
+        """Return the published points as every page writes them."""
+        return points(row.published)
 
     def beside(self, request: HttpRequest, row: Score) -> dict[str, Any]:
         """Lead to the explanation."""

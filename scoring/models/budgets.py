@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ecosystem.numerals import is_chinese
+from ecosystem.numerals import count_text, is_chinese, money_text
 from ecosystem.roles import MAY, Role
 from providers.models import Provider
 
@@ -25,6 +25,12 @@ class Unit(models.TextChoices):
 
     FEN = "fen", _("fen (RMB 0.01)")
     IMPRESSIONS = "impressions", _("impressions")
+
+    def text(self, amount: int, language: str | None = None) -> str:
+        """Write an amount of this unit for people: 3,250万元, 740亿 次曝光."""
+        if self is Unit.FEN:
+            return money_text(amount, language)
+        return f"{count_text(amount, language)} {'次曝光' if is_chinese(language) else 'impressions'}"
 
 
 class BudgetPool(models.Model):
@@ -67,6 +73,10 @@ class BudgetPool(models.Model):
     def name(self, language: str) -> str:
         """Return the pool's name in the language, Chinese unless English is asked for."""
         return self.name_en if language.startswith("en") else self.name_zh
+
+    def text(self, amount: int) -> str:
+        """Write an amount of this pool in the reader's language."""
+        return Unit(self.unit).text(amount)
 
     @property
     def available(self) -> int:

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ecosystem import ledger, numerals
+from ecosystem import ledger
 from ecosystem.clock import business_today
 from ecosystem.errors import InvalidInput, WrongStatus
 from ecosystem.models import AuditEntry, User
@@ -39,7 +39,7 @@ def endow(pool_id: int, *, amount: int, actor: User) -> BudgetPool:
     """Raise a pool's cap by an amount of its unit."""
     require(actor, "manage_pool")
     if amount <= 0:
-        raise InvalidInput(_("An endowment must be more than nothing, not %(amount)s.") % {"amount": amount})
+        raise InvalidInput(_("An endowment must be more than nothing."))
     return book_endowment(pool_id, amount=amount, actor=actor)
 
 
@@ -112,7 +112,7 @@ def approve_grant(grant_id: int, *, actor: User) -> Grant:
         pool = BudgetPool.objects.get(pk=grant.pool_id)
         raise BudgetExceeded(
             _("The grant asks for %(asked)s, pool %(pool)s has %(left)s left.")
-            % {"asked": grant.amount, "pool": pool, "left": pool.available},
+            % {"asked": pool.text(grant.amount), "pool": pool, "left": pool.text(pool.available)},
             detail={"asked": grant.amount, "available": pool.available},
         )
     _book(grant.pool, grant, {Account.AVAILABLE: -grant.amount, Account.COMMITTED: grant.amount})
@@ -141,7 +141,8 @@ def settle_grant(grant_id: int, *, amount: int, actor: User) -> Grant:
     left = grant.amount - grant.settled_amount
     if not 0 < amount <= left:
         raise InvalidInput(
-            _("The grant has %(left)s left to settle, %(amount)s was asked.") % {"left": left, "amount": amount}
+            _("The grant has %(left)s left to settle, %(amount)s was asked.")
+            % {"left": grant.pool.text(left), "amount": grant.pool.text(amount)}
         )
     grant.settled_amount += amount
     grant.settled_on = business_today()
@@ -196,7 +197,7 @@ def claw_back_grant(grant_id: int, *, amount: int, reason: str, actor: User) -> 
     if not reason.strip() or not 0 <= amount <= grant.settled_amount:
         raise InvalidInput(
             _("A claw-back needs a reason and at most the %(settled)s that was settled.")
-            % {"settled": grant.settled_amount}
+            % {"settled": grant.pool.text(grant.settled_amount)}
         )
     left = grant.amount - grant.settled_amount
     if amount + left == 0:
@@ -267,18 +268,9 @@ def _book(pool: BudgetPool, grant: Grant | None, lines: Mapping[Account, int]) -
     )
 
 
-def amount_text(amount: int, unit: str) -> dict[str, str]:
-    """Write an amount of a pool's unit in both languages."""
-    if unit == Unit.FEN:
-        return {language: numerals.money_text(amount, language) for language in ("zh-hans", "en")}
-    return {
-        "zh-hans": f"{numerals.count_text(amount, 'zh-hans')} 次曝光",
-        "en": f"{numerals.count_text(amount, 'en')} impressions",
-    }
-
-
 def _params(grant: Grant, amount: int, **more: object) -> dict[str, object]:
-    return {"provider": grant.provider.name, "amount_text": amount_text(amount, grant.pool.unit), **more}
+    text = {language: Unit(grant.pool.unit).text(amount, language) for language in ("zh-hans", "en")}
+    return {"provider": grant.provider.name, "amount_text": text, **more}
 
 
 def _tell(grant: Grant, kind: str, amount: int, **more: object) -> None:

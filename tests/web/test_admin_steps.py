@@ -182,7 +182,8 @@ def test_two_people_grant_and_the_pool_holds() -> None:
     incentives, finance = as_(Role.INCENTIVES), as_(Role.FINANCE)
     for code, amount, text in (("nobody", 10, "No provider"), (provider.code, 0, "")):
         refused(step(incentives, pool, "propose", provider=code, amount=amount, reason="x"), text)
-    for amount in (900, 200):
+    refused(step(incentives, pool, "propose", provider=provider.code, amount="1.005", reason="x"), "")
+    for amount in ("9.00", "2"):
         values = {"provider": provider.code, "amount": amount, "reason": "good work", "expires_on": "2099-01-01"}
         done(step(incentives, pool, "propose", **values))
     assert (
@@ -195,11 +196,18 @@ def test_two_people_grant_and_the_pool_holds() -> None:
     pool.refresh_from_db()
     assert pool.committed == 900
     done(step(finance, second, "refuse", reason="the pool is spent"))
-    done(step(finance, pool, "endow", amount=500))
-    done(step(finance, first, "settle", amount=400))
-    refused(step(finance, first, "settle", amount=501), "")
-    done(step(finance, first, "claw-back", amount=100, reason="returned"))
-    assert BudgetPool.objects.get(pk=pool.pk).cap == 1_500
+    done(step(finance, pool, "endow", amount=5))
+    done(step(finance, first, "settle", amount="4.00"))
+    refused(step(finance, first, "settle", amount="5.01"), "RMB 5.00 left")
+    done(step(finance, first, "claw-back", amount=1, reason="returned"))
+    pool.refresh_from_db()
+    assert (pool.cap, pool.committed, pool.paid) == (1_500, 300, 300)
+    page = incentives.get(reverse("admin:scoring_budgetpool_change", args=[pool.pk])).content.decode()
+    assert "RMB 15.00" in page
+    traffic = rows.pool(cap=1_000, unit="impressions")
+    refused(step(incentives, traffic, "propose", provider=provider.code, amount="1.5", reason="x"), "whole")
+    done(step(incentives, traffic, "propose", provider=provider.code, amount=10, reason="x"))
+    assert Grant.objects.get(pool=traffic).amount == 10
 
 
 def test_a_contest_is_answered_once() -> None:
