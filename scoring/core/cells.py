@@ -6,13 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from scoring.core.inputs import Column, State, States
-from scoring.core.numbers import Integers
-from scoring.core.whole import scaled
+from scoring.core.numbers import Bools, Integers
+from scoring.core.whole import narrowed, scaled
 
 LONGEST_CELL = 60
 
-_PLAIN = re.compile(r"(?:(?:-?[0-9]{1,17}(?:\.[0-9]{1,9})?)?,)*")
+# Possessive throughout: a table without faults is matched once, and one with a fault is given up at once.
+_PLAIN = re.compile(r"(?:(?:-?+[0-9]++(?:\.[0-9]++)?+)?+,)*+")
 _NUMBER = re.compile(r"(-?[0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,2}))?")
+# So many characters are a whole number of 64 bits, whatever they are.
+_SHORT = 18
 
 
 class Numbers:
@@ -26,16 +29,24 @@ class Numbers:
     def append(self, cells: Sequence[str]) -> list[int]:
         """Read some more cells, empty ones as no data; list the places of those that are no numbers."""
         joined = ",".join(cells) + ","
-        if joined.count(",") == len(cells) and _PLAIN.fullmatch(joined):
-            empty = [cell == "" for cell in cells] if "" in cells else []
-            filled = [cell or "0" for cell in cells] if empty else cells
-            if "." not in joined:
-                self._keep(list(map(int, filled)), [], empty)
-            else:
-                places = [len(cell) - 1 - cell.index(".") if "." in cell else 0 for cell in filled]
-                self._keep([int(cell.replace(".", "")) for cell in filled], places, empty)
-            return []
-        return self._one_by_one(cells)
+        if joined.count(",") != len(cells) or not _PLAIN.fullmatch(joined):
+            return self._one_by_one(cells)
+        letters = np.frombuffer(joined.encode(), np.uint8)
+        ends, points = np.flatnonzero(letters == ord(",")), np.flatnonzero(letters == ord("."))
+        length = np.diff(ends, prepend=-1) - 1
+        if length.max() > LONGEST_CELL:
+            return self._one_by_one(cells)
+        with_point = np.searchsorted(ends, points)
+        places = np.zeros(len(cells), dtype=np.int64)
+        places[with_point] = ends[with_point] - points - 1
+        empty = length == 0
+        written = (",".join(cell or "0" for cell in cells) if empty.any() else joined[:-1]).replace(".", "")
+        if np.max(length - (places > 0)) <= _SHORT:
+            digits = np.fromstring(written, np.int64, sep=",")
+        else:
+            digits = np.array([int(cell) for cell in written.split(",")], dtype=object)
+        self._keep(digits, places, empty)
+        return []
 
     def column(self) -> Column:
         """All that was read, over one power of ten."""
@@ -44,7 +55,8 @@ class Numbers:
             scaled(digits, 10 ** (most - places)) for digits, places in zip(self._digits, self._places, strict=True)
         ]
         numerator = np.concatenate(pieces)
-        return Column.of(numerator, np.concatenate(self._states), [10**most] * numerator.size if most else None)
+        under = np.full(numerator.size, 10**most, dtype=np.int64 if most <= _SHORT else object) if most else None
+        return Column.of(numerator, np.concatenate(self._states), under)
 
     def _one_by_one(self, cells: Sequence[str]) -> list[int]:
         digits: list[int] = []
@@ -59,18 +71,18 @@ class Numbers:
                 wrong.append(place)
             digits.append(int(whole + fraction))
             places.append(len(fraction) - int(exponent or 0))
-        self._keep(digits, places, empty)
+        self._keep(np.array(digits, dtype=object), np.array(places), np.array(empty))
         return wrong
 
-    def _keep(self, digits: Sequence[int], places: Sequence[int], empty: Sequence[bool]) -> None:
+    def _keep(self, digits: Integers, places: Integers, empty: Bools) -> None:
         """Keep numbers with as many decimal places each, brought to the most of them."""
-        most = max((0, *places))
-        if places and most != min(places):
-            digits = [digit * 10 ** (most - own) for digit, own in zip(digits, places, strict=True)]
-        wide = any(abs(end) >= 2**63 for end in (min(digits), max(digits)))
-        self._digits.append(np.array(digits, dtype=object if wide else np.int64))
+        most = max(0, int(places.max()))
+        distinct = np.unique(places).tolist()
+        for own in distinct if distinct != [most] else ():
+            here = places == own
+            brought = scaled(digits[here], 10 ** (most - own))
+            digits = digits.astype(object) if brought.dtype == object else digits
+            digits[here] = brought
+        self._digits.append(narrowed(digits))
         self._places.append(most)
-        states = np.full(len(digits), State.VALUE, dtype=np.int8)
-        if empty:
-            states[np.array(empty)] = State.NO_DATA
-        self._states.append(states)
+        self._states.append(np.where(empty, State.NO_DATA, State.VALUE).astype(np.int8))

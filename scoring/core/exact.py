@@ -2,11 +2,12 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from scoring.core.whole import divided, narrowed, opposable, plus, scaled, times
 DIGITS = 34
 _PUBLIC = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _STEP = Context(prec=52, rounding=ROUND_HALF_EVEN, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_BITS = 176
 _GUARDED = Context(prec=2 * DIGITS, rounding=ROUND_HALF_EVEN, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
@@ -120,25 +122,24 @@ class Exact:
 
     def log10(self) -> "Exact":
         """Decimal logarithms of positive numbers."""
-        return self._each(lambda value: value.log10(_GUARDED))
+        return self._each(lambda over, under: _quotient(over, under).log10(_GUARDED))
 
     def sqrt(self) -> "Exact":
         """Square roots of numbers that are not negative."""
-        return self._each(lambda value: value.sqrt(_GUARDED))
+        return self._each(lambda over, under: _quotient(over, under).sqrt(_GUARDED))
 
     def log_share(self, start: Fraction, end: Fraction) -> "Exact":
         """The share ln(value ÷ start) ÷ ln(end ÷ start); start and end are positive."""
-        origin = _quotient(start.numerator, start.denominator)
-        span = _ln(_quotient(*(end / start).as_integer_ratio()))
-        ends = {start.as_integer_ratio(): Decimal(0), end.as_integer_ratio(): Decimal(1)}
+        span = _ln(*(end / start).as_integer_ratio())
+        # Most values lie beyond one end of a segment, and were clipped to it; others often come again.
+        known = {start.as_integer_ratio(): Decimal(0), end.as_integer_ratio(): Decimal(1)}
         shares = []
         for over, under in self.pairs():
-            # Most values lie beyond one end of a segment, and were clipped to it.
             shared = math.gcd(over, under)
-            share = ends.get((over // shared, under // shared))
-            if share is None:
-                share = _PUBLIC.divide(_ln(_GUARDED.divide(_quotient(over, under), origin)), span)
-            shares.append(share)
+            value = over // shared, under // shared
+            if value not in known:
+                known[value] = _PUBLIC.divide(_ln(over * start.denominator, under * start.numerator), span)
+            shares.append(known[value])
         return _rationals(shares)
 
     def reduced(self) -> "Exact":
@@ -173,9 +174,13 @@ class Exact:
 
     def texts(self) -> list[str]:
         """The numbers with 34 significant digits, plain notation."""
-        overs, unders = (map(Decimal, part.tolist()) for part in np.broadcast_arrays(self.numerator, self.denominator))
-        quotients = map(str, map(_PUBLIC.divide, overs, unders))
-        return [written if written[-1] != "0" and "E" not in written else _plain(written) for written in quotients]
+        if self.own is None and self.numerator.dtype != object:
+            # Clamped points and counts come again and again; what is equal is printed once.
+            overs, places = np.unique(self.numerator, return_inverse=True)
+            printed = _printed(overs, repeat(Decimal(self.common)))
+            return [printed[place] for place in places.tolist()]
+        overs, unders = np.broadcast_arrays(self.numerator, self.denominator)
+        return _printed(overs, map(Decimal, unders.tolist()))
 
     def pairs(self) -> list[tuple[int, int]]:
         """List numerators with their denominators, as Python integers."""
@@ -193,9 +198,15 @@ class Exact:
         right = right if self.own is None else times(right, self.own)
         return left, right, _product(self.own, other.own), common
 
-    def _each(self, function: Callable[[Decimal], Decimal]) -> "Exact":
-        """Apply a function of positive numbers and round its results to 34 significant digits."""
-        return _rationals([_PUBLIC.plus(function(_quotient(over, under))) for over, under in self.pairs()])
+    def _each(self, function: Callable[[int, int], Decimal]) -> "Exact":
+        """Apply a function of numerator and denominator and round its results to 34 significant digits."""
+        return _rationals([_PUBLIC.plus(function(over, under)) for over, under in self.pairs()])
+
+
+def _printed(overs: Integers, unders: Iterable[Decimal]) -> list[str]:
+    """Print quotients with 34 significant digits, plain notation."""
+    quotients = map(str, map(_PUBLIC.divide, map(Decimal, overs.tolist()), unders))
+    return [written if written[-1] != "0" and "E" not in written else _plain(written) for written in quotients]
 
 
 def _product(left: Integers | None, right: Integers | None) -> Integers | None:
@@ -207,18 +218,41 @@ def _quotient(over: int, under: int) -> Decimal:
     return _GUARDED.divide(Decimal(over), Decimal(under))
 
 
-def _ln(value: Decimal) -> Decimal:
-    """The logarithm of a positive number, to at least 42 significant digits.
+def _ln(over: int, under: int) -> Decimal:
+    """The logarithm of a positive quotient, to at least 42 significant digits.
 
-    One step of Halley's method from the binary logarithm triples its 15 digits; next to 1 and beyond the range of
-    floats, where those 15 are not to be had, the decimal module's slower one is taken.
+    The quotient is 2**power · step · (1 + t) ÷ (1 − t), the step being one of 256 from 1 to 2, so that t < 1/512: the
+    logarithms of 2 and of the steps are kept, that of the rest is 2 · (t + t³/3 + t⁵/5 + …).
     """
-    if -300 < value.adjusted() < 300 and not 0.99 < value < 1.01:
-        near = Decimal(math.log(value))
-        reached = _STEP.exp(near)
-        step = _STEP.divide(_STEP.subtract(value, reached), _STEP.add(value, reached))
-        return _STEP.add(near, _STEP.add(step, step))
-    return value.ln(_GUARDED)
+    if 99 * under < 100 * over < 101 * under:
+        return _ln_next_to_one(over, under)
+    power = over.bit_length() - under.bit_length()
+    over, under = over << max(0, _BITS - power), under << max(0, power - _BITS)
+    mantissa = over // under
+    if not mantissa >> _BITS:
+        power, mantissa = power - 1, (over << 1) // under
+    step = mantissa >> (_BITS - 8)
+    start = step << (_BITS - 8)
+    t = ((mantissa - start) << _BITS) // (mantissa + start)
+    square, total, odd = t * t >> _BITS, 0, 1
+    while t:
+        total, t, odd = total + t // odd, t * square >> _BITS, odd + 2
+    return _STEP.divide(Decimal(power * _ln_of_step(512) + _ln_of_step(step) + 2 * total), Decimal(1 << _BITS))
+
+
+def _ln_next_to_one(over: int, under: int) -> Decimal:
+    """The same series alone and in floating digits, of which none cancel however close to 1 the quotient is."""
+    t = _quotient(2 * (over - under), over + under)
+    square, total = _GUARDED.divide(_GUARDED.multiply(t, t), Decimal(4)), Decimal(0)
+    for odd in range(1, 24, 2):
+        total, t = _GUARDED.add(total, _GUARDED.divide(t, Decimal(odd))), _GUARDED.multiply(t, square)
+    return total
+
+
+@lru_cache(maxsize=257)
+def _ln_of_step(step: int) -> int:
+    """The logarithm of step ÷ 256, in units of 2**-_BITS."""
+    return int(_GUARDED.multiply(_quotient(step, 256).ln(_GUARDED), Decimal(1 << _BITS)))
 
 
 def _float(over: int, under: int) -> float:
@@ -309,5 +343,5 @@ def _geometric(factors: Sequence[tuple[int, int]], weights: Sequence[int]) -> De
     logarithms = Decimal(0)
     for (over, under), weight in zip(factors, weights, strict=True):
         if weight:
-            logarithms = _GUARDED.fma(Decimal(weight), _ln(_quotient(over, under)), logarithms)
+            logarithms = _GUARDED.fma(Decimal(weight), _ln(over, under), logarithms)
     return _PUBLIC.plus(_STEP.exp(_GUARDED.divide(logarithms, Decimal(sum(weights) or 1))))

@@ -213,11 +213,9 @@ def texts(rubric: Rubric, exact: Evaluation[Exact], size: int) -> Mapping[str, l
     for item in rubric.walk():
         cells = exact.points(item.code)
         known = np.broadcast_to(cells.known, size)
-        column: list[str | None] = [None] * size
-        rows = np.flatnonzero(known)
-        for row, text in zip(rows, cells.number.take(rows, size).texts(), strict=True):
-            column[row] = text
-        written[item.code] = column
+        column = np.full(size, None, dtype=object)
+        column[known] = cells.number.take(np.flatnonzero(known), size).texts()
+        written[item.code] = column.tolist()
     return written
 
 

@@ -17,7 +17,7 @@ from scoring.core.rubric import Leaf, Node, Rubric
 from scoring.core.score import score, texts
 
 PROFILE, COHORT = "profile", "cohort"
-CHUNK = 5_000
+CHUNK = 20_000
 MOST_FAULTS = 1_000
 
 
