@@ -51,6 +51,15 @@ KINDS: dict[str, Wording] = {
     "binding_confirmed": Wording(_("{subject} has confirmed the binding with {provider}.")),
     "binding_declined": Wording(_("{subject} has declined the binding with {provider}.")),
     "binding_ended": Wording(_("The binding of {subject} with {provider} ends on {end_day}.")),
+    "transfer_asked": Wording(
+        _("{provider} asks to take over {subject} from {starts_day} on; until then you may open a conflict case."),
+        by_mail=True,
+    ),
+    "share_proposed": Wording(
+        _("{lead} offers {provider} a share of {share_text} in {subject}. It counts once you accept it."), by_mail=True
+    ),
+    "share_accepted": Wording(_("{provider} has accepted the share of {share_text} in {subject}.")),
+    "share_declined": Wording(_("{provider} has declined the share of {share_text} in {subject}.")),
     "violation_recorded": Wording(_("A violation was recorded against {provider}: {violation}"), by_mail=True),
     # ingest and work
     "batch_refused": Wording(_("The batch {batch} was refused: {errors_count} rows have errors.")),

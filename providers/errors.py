@@ -50,6 +50,12 @@ class PeriodTaken(DomainError):
     code = "period_taken"
 
 
+class CoolingDown(DomainError):
+    """A transfer or a sister company must wait."""
+
+    code = "cooling_down"
+
+
 @dataclass(frozen=True, slots=True)
 class RowFault:
     """One fault of a delivered row: the line of the file, its column, what was found, why it cannot count."""

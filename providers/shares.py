@@ -46,3 +46,8 @@ def turns(shares: Sequence[int], days: int) -> Ints:
         found[day] = int(np.argmax(gathered))
         gathered[found[day]] -= WHOLE
     return found
+
+
+def percent_text(bp: int) -> str:
+    """Return basis points as a percentage: 3333 as 33.33%, 4000 as 40%."""
+    return f"{bp / 100:.2f}".rstrip("0").rstrip(".") + "%"

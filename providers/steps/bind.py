@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.contrib.postgres.fields import DateRangeField
 from django.contrib.postgres.fields.ranges import RangeStartsWith
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F, Func, Min, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,24 +20,38 @@ from ecosystem.errors import InvalidInput, WrongStatus
 from ecosystem.models import AuditEntry, User
 from ecosystem.models.audit import Verb
 from ecosystem.roles import may
-from ecosystem.steps.notify import notify, post_email
+from ecosystem.steps.notify import post_email
 from providers import links, reading
 from providers.choices import BindingRole
-from providers.errors import LinkUnusable, PeriodTaken
-from providers.models import Binding, Merchant, Provider, Streamer
+from providers.errors import CoolingDown, LinkUnusable
+from providers.models import Binding, Provider
 from providers.models.members import MemberRole
 from providers.steps.beside import mark_beside
+from providers.steps.change_binding import (
+    Subject,
+    answered,
+    clip_shares,
+    detail,
+    hold_binding,
+    kind_of,
+    mark_changed,
+    refuse_taken,
+    shorten,
+    subject_of,
+    take,
+    tell,
+)
 from providers.steps.members import require_member
 
-type Subject = Merchant | Streamer
 Status = Binding.Status
+BINDERS = (MemberRole.OWNER, MemberRole.OPERATOR)
 _record = partial(AuditEntry.objects.record, Verb.REGISTER)
 
 
 def require_binder(actor: User, provider_id: int) -> None:
     """Refuse unless the person keeps this provider's bindings: its owner or operator, or the staff who bind."""
     if not may(actor, "bind"):
-        require_member(actor, provider_id, MemberRole.OWNER, MemberRole.OPERATOR)
+        require_member(actor, provider_id, *BINDERS)
 
 
 @transaction.atomic(durable=True)
@@ -49,9 +64,14 @@ def propose(
     ends_before: date | None = None,
     term_ends_on: date | None = None,
     related_party: bool = False,
+    takes_over: bool = False,
     actor: User,
 ) -> Binding:
-    """Propose a binding and mail the other side a signed link; nothing counts before it confirms."""
+    """Propose a binding and mail the other side a signed link; nothing counts before it confirms.
+
+    With ``takes_over`` somebody else holds the role on the first day: that binding ends when this one is confirmed,
+    and a cool-down from the proposal to the first day leaves time to answer.
+    """
     require_binder(actor, provider_id)
     provider = Provider.objects.select_for_update(no_key=True).get(pk=provider_id)
     if provider.status != Provider.Status.APPROVED:
@@ -63,11 +83,13 @@ def propose(
         raise InvalidInput(_("The period must end after it starts."))
     if not subject.contact_email:
         raise InvalidInput(_("%(subject)s has no contact email to send the link to.") % {"subject": subject})
-    kind = _kind(subject)
+    kind = kind_of(subject)
     if Binding.objects.filter(provider=provider, role=role, status=Status.PROPOSED, **{kind: subject}).exists():
         raise WrongStatus(_("A proposal to %(subject)s in this role is waiting already.") % {"subject": subject})
     period = DateRange(starts_on, ends_before)
-    _refuse_taken(subject, role, period)
+    old = _taken_over(provider, subject, role, starts_on) if takes_over else None
+    refuse_taken(subject, role, period, apart_from=old)
+    _refuse_sisters(provider, subject, role, starts_on)
     binding = Binding.objects.create(
         provider=provider,
         role=role,
@@ -75,9 +97,13 @@ def propose(
         term_ends_on=term_ends_on,
         related_party=related_party,
         proposed_by=actor,
+        transfer_of=old,
+        cool_down_until=None if old is None else business_today() + timedelta(days=settings.COOL_DOWN_DAYS),
         **{kind: subject},
     )
-    _record("propose", binding, actor=actor, detail=_detail(binding))
+    _record("propose", binding, actor=actor, detail=detail(binding))
+    if old is not None:
+        tell(old, "transfer_asked", old.provider, starts_day=starts_on.isoformat(), provider=provider.name)
     _mail(binding, links.Question(binding.pk, subject.contact_email))
     return binding
 
@@ -86,16 +112,21 @@ def propose(
 def confirm(token: str) -> Binding:
     """Confirm a proposed binding as the merchant or streamer the link was mailed to."""
     question = links.read(token)
-    binding = _held(question.binding_id)
+    binding = hold_binding(question.binding_id)
     if question.renew_until is not None or binding.status != Status.PROPOSED:
-        raise LinkUnusable(_answered(binding))
+        raise LinkUnusable(answered(binding))
     if binding.provider.status not in (Provider.Status.APPROVED, Provider.Status.SUSPENDED):
         raise LinkUnusable(_("%(provider)s no longer works here.") % {"provider": binding.provider})
-    _refuse_taken(_subject(binding), binding.role, binding.period)
-    _take(binding, Status.PROPOSED, status=Status.CONFIRMED, confirmed_at=timezone.now(), confirmed_by=question.asked)
-    _record("confirm", binding, detail=_detail(binding) | {"by": question.asked}, cause="signed link")
-    _changed(binding, binding.period.lower, "confirm")
-    _tell(binding, "binding_confirmed")
+    old = binding.transfer_of
+    if old is not None:
+        _hand_over(old, binding.period.lower)
+    refuse_taken(subject_of(binding), binding.role, binding.period)
+    take(binding, Status.PROPOSED, status=Status.CONFIRMED, confirmed_at=timezone.now(), confirmed_by=question.asked)
+    _record("confirm", binding, detail=detail(binding) | {"by": question.asked}, cause="signed link")
+    mark_changed(binding, binding.period.lower, "confirm")
+    tell(binding, "binding_confirmed")
+    if old is not None:
+        tell(old, "binding_ended", old.provider, end_day=old.period.upper.isoformat())
     return binding
 
 
@@ -103,32 +134,35 @@ def confirm(token: str) -> Binding:
 def decline(token: str) -> Binding:
     """Decline a proposed binding as the merchant or streamer the link was mailed to."""
     question = links.read(token)
-    binding = _held(question.binding_id)
+    binding = hold_binding(question.binding_id)
     if question.renew_until is not None or binding.status != Status.PROPOSED:
-        raise LinkUnusable(_answered(binding))
-    _take(binding, Status.PROPOSED, status=Status.DECLINED)
+        raise LinkUnusable(answered(binding))
+    take(binding, Status.PROPOSED, status=Status.DECLINED)
     _record("decline", binding, detail={"by": question.asked}, cause="signed link")
-    _tell(binding, "binding_declined")
+    tell(binding, "binding_declined")
     return binding
 
 
 @transaction.atomic(durable=True)
 def withdraw_proposal(binding_id: int, *, actor: User) -> Binding:
     """Take a proposal back before it is answered."""
-    binding = _held(binding_id)
-    require_binder(actor, binding.provider_id)
-    _take(binding, Status.PROPOSED, status=Status.WITHDRAWN)
+    binding = hold_binding(binding_id)
+    _require_side(actor, binding)
+    take(binding, Status.PROPOSED, status=Status.WITHDRAWN)
     _record("withdraw_proposal", binding, actor=actor)
     return binding
 
 
 @transaction.atomic(durable=True)
 def end(binding_id: int, *, ends_before: date, actor: User) -> Binding:
-    """Shorten a confirmed binding; a provider may end it from today on, staff on an earlier day as well."""
-    binding = _held(binding_id)
-    require_binder(actor, binding.provider_id)
+    """Shorten a confirmed binding; a provider may end it from today on, staff on an earlier day as well.
+
+    Its shares end with it. A share is ended by either of its two providers.
+    """
+    binding = hold_binding(binding_id)
+    _require_side(actor, binding)
     if binding.status != Status.CONFIRMED:
-        raise WrongStatus(_answered(binding))
+        raise WrongStatus(answered(binding))
     period = binding.period
     if ends_before <= period.lower:
         raise InvalidInput(
@@ -138,19 +172,18 @@ def end(binding_id: int, *, ends_before: date, actor: User) -> Binding:
         raise InvalidInput(_("The binding already ends before %(day)s.") % {"day": period.upper})
     if ends_before < business_today() and not may(actor, "bind"):
         raise InvalidInput(_("A provider ends a binding from today on, not for days that have passed."))
-    _take(binding, Status.CONFIRMED, period=DateRange(period.lower, ends_before))
-    _record("end", binding, actor=actor, detail=_detail(binding))
-    _changed(binding, ends_before, "end")
-    _tell(binding, "binding_ended", end_day=ends_before.isoformat())
+    shorten(binding, ends_before, "end")
+    _record("end", binding, actor=actor, detail=detail(binding))
+    tell(binding, "binding_ended", end_day=ends_before.isoformat())
     return binding
 
 
 @transaction.atomic(durable=True)
 def ask_renewal(binding_id: int, *, term_ends_on: date, actor: User) -> Binding:
     """Mail the other side a signed link that renews the binding until a day."""
-    binding = _held(binding_id)
+    binding = hold_binding(binding_id)
     require_binder(actor, binding.provider_id)
-    subject = _subject(binding)
+    subject = subject_of(binding)
     _refuse_renewal(binding, term_ends_on)
     if not subject.contact_email:
         raise InvalidInput(_("%(subject)s has no contact email to send the link to.") % {"subject": subject})
@@ -163,20 +196,20 @@ def ask_renewal(binding_id: int, *, term_ends_on: date, actor: User) -> Binding:
 def renew(token: str) -> Binding:
     """Renew a binding as the one the link was mailed to: a new term, and a longer period where that ends before."""
     question = links.read(token)
-    binding = _held(question.binding_id)
+    binding = hold_binding(question.binding_id)
     until = question.renew_until
     if until is None or (binding.renewed_on is not None and binding.term_ends_on == until):
-        raise LinkUnusable(_answered(binding))
+        raise LinkUnusable(answered(binding))
     _refuse_renewal(binding, until)
     period, old_end, renewed_before = binding.period, binding.period.upper, binding.renewed_on
     if old_end is not None and old_end < until:
         period = DateRange(period.lower, until)
-        _refuse_taken(_subject(binding), binding.role, period, apart_from=binding)
+        refuse_taken(subject_of(binding), binding.role, period, apart_from=binding)
     today = business_today()
-    _take(binding, Status.CONFIRMED, term_ends_on=until, renewed_on=today, period=period)
-    _record("renew", binding, detail=_detail(binding) | {"by": question.asked}, cause="signed link")
-    _changed(binding, min(today, old_end or today, renewed_before or today), "renew")
-    _tell(binding, "binding_confirmed")
+    take(binding, Status.CONFIRMED, term_ends_on=until, renewed_on=today, period=period)
+    _record("renew", binding, detail=detail(binding) | {"by": question.asked}, cause="signed link")
+    mark_changed(binding, min(today, old_end or today, renewed_before or today), "renew")
+    tell(binding, "binding_confirmed")
     return binding
 
 
@@ -187,6 +220,7 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     first = running.aggregate(first=Min(RangeStartsWith("period")))["first"]
     own.filter(status=Status.PROPOSED).update(status=Status.WITHDRAWN)
     subjects = list(running.values_list("merchant", "streamer"))
+    leads = list(running.filter(shares__status=Status.CONFIRMED).values_list("pk", flat=True).distinct())
     running.keep_versions()
     touched = running.filter(period__startswith__gte=ends_before).update(status=Status.WITHDRAWN)
     touched += running.filter(period__startswith__lt=ends_before).update(
@@ -196,6 +230,7 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     )
     if touched:
         day = max(first, ends_before)
+        clip_shares(leads, ends_before, cause)
         ledger.mark("roll_up", [(str(provider.pk), day)], cause=cause)
         beside = [
             ("merchant", merchant, day) if merchant else ("streamer", streamer, day) for merchant, streamer in subjects
@@ -204,100 +239,64 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     return touched
 
 
-def _kind(subject: Subject) -> str:
-    return "merchant" if isinstance(subject, Merchant) else "streamer"
+def _require_side(actor: User, binding: Binding) -> None:
+    """Refuse unless the person keeps the binding, as its provider or, of a share, as the lead."""
+    lead = binding.lead
+    sides = [binding.provider_id] if lead is None else [binding.provider_id, lead.provider_id]
+    if not any(actor.memberships.filter(provider=side, role__in=BINDERS).exists() for side in sides):
+        require_binder(actor, binding.provider_id)
 
 
-def _subject(binding: Binding) -> Subject:
-    subject = binding.merchant or binding.streamer
-    if subject is None:
-        raise InvalidInput(_("The binding names nobody."))
-    return subject
-
-
-def _held(binding_id: int) -> Binding:
-    """Hold the binding, and its subject so that two overlapping changes wait for each other instead of deadlocking."""
-    binding = (
-        Binding.objects.select_related("provider", "merchant", "streamer")
-        .select_for_update(no_key=True, of=("self",))
-        .get(pk=binding_id)
-    )
-    subject = _subject(binding)
-    type(subject)._default_manager.select_for_update(no_key=True).get(pk=subject.pk)
-    return binding
-
-
-def _take(binding: Binding, needs: Binding.Status, **values: object) -> None:
-    """Change the binding by one conditional UPDATE; a twin raises WrongStatus, an overlap PeriodTaken."""
-    try:
-        with transaction.atomic():
-            Binding.objects.filter(pk=binding.pk).keep_versions()
-            changed = Binding.objects.filter(pk=binding.pk, status=needs).update(**values)
-    except IntegrityError as error:
-        raise PeriodTaken(_("Some of these days are taken by another binding of this role.")) from error
-    if not changed:
-        raise WrongStatus(_answered(binding))
-    for name, value in values.items():
-        setattr(binding, name, value)
-
-
-def _refuse_taken(subject: Subject, role: str, period: DateRange, *, apart_from: Binding | None = None) -> None:
-    """Say kindly what the exclusion constraint would refuse; whose binding it is stays between those two."""
-    taken = Binding.objects.confirmed().filter(role=role, period__overlap=period, **{_kind(subject): subject})
-    if apart_from is not None:
-        taken = taken.exclude(pk=apart_from.pk)
-    other = taken.order_by("period", "pk").first()
-    if other is not None:
-        raise PeriodTaken(
-            _("%(subject)s is bound in this role from %(first)s to %(last)s already.")
-            % {
-                "subject": subject,
-                "first": other.period.lower,
-                "last": other.period.upper - timedelta(days=1) if other.period.upper else _("an open end"),
-            }
+def _taken_over(provider: Provider, subject: Subject, role: str, starts_on: date) -> Binding:
+    """Return the binding a transfer ends; refuse before the cool-down is over."""
+    held = Binding.objects.confirmed().leads().select_related("provider", "merchant", "streamer", "proposed_by")
+    old = held.filter(role=role, period__contains=starts_on, **{kind_of(subject): subject}).first()
+    if old is None or old.provider_id == provider.pk:
+        raise InvalidInput(_("Nobody else serves %(subject)s in this role on that day.") % {"subject": subject})
+    earliest = max(business_today() + timedelta(days=settings.COOL_DOWN_DAYS), old.period.lower + timedelta(days=1))
+    if starts_on < earliest:
+        raise CoolingDown(
+            _("A transfer waits %(days)s days: it may begin on %(day)s at the earliest.")
+            % {"days": settings.COOL_DOWN_DAYS, "day": earliest}
         )
+    return old
+
+
+def _refuse_sisters(provider: Provider, subject: Subject, role: str, starts_on: date) -> None:
+    """Refuse to move somebody between companies of one owner before the longer cool-down is over."""
+    since = starts_on - timedelta(days=settings.SISTER_COOL_DOWN_DAYS)
+    sisters = reading.same_company(provider).exclude(pk=provider.pk)
+    last = (
+        Binding.objects.confirmed()
+        .leads()
+        .filter(provider__in=sisters, role=role, period__endswith__gt=since, **{kind_of(subject): subject})
+        .order_by("-period", "-pk")
+        .first()
+    )
+    if last is not None:
+        raise CoolingDown(
+            _("A sister company served %(subject)s until %(day)s; between sister companies %(days)s days must pass.")
+            % {"subject": subject, "day": last.period.upper, "days": settings.SISTER_COOL_DOWN_DAYS}
+        )
+
+
+def _hand_over(old: Binding, starts_on: date) -> None:
+    """End the binding that a confirmed transfer takes over, if it still runs on that day."""
+    if starts_on < business_today():
+        raise LinkUnusable(_("The transfer was to begin on %(day)s; that day has passed.") % {"day": starts_on})
+    if old.status == Status.CONFIRMED and (old.period.upper is None or old.period.upper > starts_on):
+        shorten(old, starts_on, "transfer")
+        _record("transfer", old, detail=detail(old), cause="signed link")
 
 
 def _refuse_renewal(binding: Binding, until: date) -> None:
     today, end_day = business_today(), binding.period.upper
+    if binding.lead_id is not None:
+        raise WrongStatus(_("A share has no term of its own; it ends with its lead binding at the latest."))
     if binding.status != Status.CONFIRMED or (end_day is not None and end_day <= today):
         raise WrongStatus(_("Only a confirmed binding that still runs is renewed; propose a new one instead."))
     if until <= max(today, binding.term_ends_on or today):
         raise InvalidInput(_("The new term must end later than today and than the present term."))
-
-
-def _answered(binding: Binding) -> str:
-    return _("This binding is “%(status)s”; there is nothing left to answer.") % {
-        "status": binding.get_status_display()
-    }
-
-
-def _detail(binding: Binding) -> dict[str, object]:
-    period = binding.period
-    return {
-        "provider": binding.provider_id,
-        "starts_on": period.lower.isoformat(),
-        "ends_before": period.upper.isoformat() if period.upper else None,
-        "term_ends_on": binding.term_ends_on.isoformat() if binding.term_ends_on else None,
-    }
-
-
-def _changed(binding: Binding, day: date, cause: str) -> None:
-    ledger.mark("roll_up", [(str(binding.provider_id), day)], cause=cause)
-    subject = _subject(binding)
-    mark_beside([(_kind(subject), subject.pk, day)], cause=cause)
-
-
-def _tell(binding: Binding, kind: str, **params: object) -> None:
-    people = {user.pk: user for user in reading.owners(binding.provider)}
-    if binding.proposed_by is not None:
-        people[binding.proposed_by.pk] = binding.proposed_by
-    notify(
-        people.values(),
-        kind,
-        params={"subject": str(_subject(binding)), "provider": binding.provider.name, **params},
-        url=reading.binding_page(binding),
-    )
 
 
 def _mail(binding: Binding, question: links.Question) -> None:
@@ -307,7 +306,7 @@ def _mail(binding: Binding, question: links.Question) -> None:
         template="binding_question",
         context={
             "binding": binding,
-            "subject": _subject(binding),
+            "subject": subject_of(binding),
             "until": question.renew_until,
             "last_day": binding.period.upper - timedelta(days=1) if binding.period.upper else None,
             "days": links.LIFE.days,

@@ -18,6 +18,7 @@ from providers.choices import BindingRole
 from providers.errors import RowFault
 from providers.models import Batch, Binding, Merchant, Streamer
 from providers.steps.beside import mark_beside
+from providers.steps.change_binding import clip_shares
 from providers.steps.copy_in import copy_in
 
 ROWS_AT_ONCE = 2000
@@ -71,6 +72,9 @@ def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
     fresh = [row for row in rows if row.key not in known]
     differing = [(known[row.key], row) for row in rows if row.key in known and _differs(known[row.key], row)]
     _update(differing)
+    clipped = [(binding.pk, row.ends_before) for binding, row in differing if row.ends_before is not None]
+    if clipped:
+        clip_shares([pk for pk, _ in clipped], min(day for _, day in clipped), f"batch {batch.pk}")
     _insert(fresh, batch)
     _mark(fresh, differing, batch)
     return Imported(added=len(fresh), changed=len(differing), same=len(rows) - len(fresh) - len(differing))
@@ -124,7 +128,7 @@ def _hold(model: type[Merchant] | type[Streamer], ids: set[int | None]) -> None:
 
 def _known(rows: Sequence[BindingRow]) -> dict[Key, Binding]:
     """Return the confirmed bindings these rows speak of again."""
-    found = Binding.objects.confirmed().filter(provider__in={row.provider_id for row in rows})
+    found = Binding.objects.confirmed().leads().filter(provider__in={row.provider_id for row in rows})
     wanted = {row.key for row in rows}
     keyed = (((b.provider_id, b.merchant_id, b.streamer_id, b.role, b.period.lower), b) for b in found.iterator())
     return {key: binding for key, binding in keyed if key in wanted}
@@ -139,7 +143,8 @@ def _overlaps_outside(rows: Sequence[BindingRow], known: dict[Key, Binding]) -> 
             "SELECT asked.line, asked.starts_on, provider.code, provider.name, lower(held.period), upper(held.period)"
             " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::date[], %s::date[])"
             "   AS asked(line, merchant_id, streamer_id, role, starts_on, ends_before)"
-            " JOIN providers_binding held ON held.status = 'confirmed' AND held.role = asked.role"
+            " JOIN providers_binding held ON held.status = 'confirmed' AND held.lead_id IS NULL"
+            "   AND held.role = asked.role"
             "   AND (held.merchant_id = asked.merchant_id OR held.streamer_id = asked.streamer_id)"
             "   AND held.period && daterange(asked.starts_on, asked.ends_before)"
             " JOIN providers_provider provider ON provider.id = held.provider_id"
