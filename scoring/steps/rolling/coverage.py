@@ -24,6 +24,21 @@ class Cover:
     lo: Ints
     hi: Ints
 
+    @classmethod
+    def flagged(cls, covers: Sequence[Cover]) -> tuple[Cover, Ints]:
+        """Return the spans of all covers and in which of them each stands: bit n for the n-th cover."""
+        spans = np.concatenate([np.column_stack([one.provider, one.subject, one.lo, one.hi]) for one in covers])
+        flags = np.repeat(1 << np.arange(len(covers)), [len(one.provider) for one in covers])
+        order = np.lexsort(spans.T[::-1])
+        spans, flags = spans[order], flags[order]
+        first = np.flatnonzero(np.append(True, np.any(spans[1:] != spans[:-1], axis=1))[: len(spans)])
+        return cls(*spans[first].T), np.bitwise_or.reduceat(flags, first) if len(first) else flags
+
+    def without(self, subjects: Iterable[int]) -> Cover:
+        """Leave out the spans of some subjects."""
+        keep = ~np.isin(self.subject, list(subjects))
+        return Cover(self.provider[keep], self.subject[keep], self.lo[keep], self.hi[keep])
+
     def within(self, lo: int, hi: int) -> Cover:
         """Keep what lies in [lo, hi)."""
         start, end = np.maximum(self.lo, lo), np.minimum(self.hi, hi)
@@ -61,6 +76,18 @@ _MERCHANTS = (
     " AND provider_id = ANY(%(providers)s) GROUP BY 1, 2"
 )
 
+# The days on which no role that goes before holds the merchant; shares are parts of what their leads hold.
+_MERCHANTS_FIRST = (
+    "SELECT found.provider_id, found.merchant_id AS subject_id,"
+    " datemultirange(found.period) - coalesce(range_agg(prior.period), '{{}}'::datemultirange) AS spans"
+    " FROM providers_binding found LEFT JOIN providers_binding prior ON prior.merchant_id = found.merchant_id"
+    " AND prior.status = 'confirmed' AND prior.lead_id IS NULL"
+    " AND array_position(%(roles)s::text[], prior.role::text) < array_position(%(roles)s::text[], found.role::text)"
+    " WHERE found.status = 'confirmed' AND found.lead_id IS NULL AND found.merchant_id IS NOT NULL"
+    " AND found.role = ANY(%(roles)s) AND found.provider_id = ANY(%(providers)s)"
+    " GROUP BY found.provider_id, found.merchant_id, found.id, found.period"
+)
+
 # A store's own room follows its merchant on the days on which it has no binding of its own, in whatever role.
 _ROOMS = (
     "SELECT provider_id, streamer_id AS subject_id, range_agg(period) AS spans FROM providers_binding"
@@ -83,6 +110,15 @@ def _spans(source: str, providers: Iterable[int], roles: Sequence[str]) -> Cover
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A derived sum: the value each fact row of some spans adds to it."""
+
+    code: str
+    value: str  # SQL of a row named fact
+    cover: Cover
+
+
+@dataclass(frozen=True, slots=True)
 class Carriers:
     """What some providers carry; each set of roles is looked up once."""
 
@@ -92,6 +128,10 @@ class Carriers:
     def merchants(self, roles: Sequence[str]) -> Cover:
         """Return the spans in which merchants are bound in any of the roles."""
         return self._cover(_MERCHANTS, roles)
+
+    def merchants_first(self, roles: Sequence[str]) -> Cover:
+        """Return the spans in which merchants are bound in the first of the roles that anybody holds."""
+        return self._cover(_MERCHANTS_FIRST, roles)
 
     def rooms(self, roles: Sequence[str]) -> Cover:
         """Return the spans in which rooms are bound in any of the roles, directly or by following their merchant."""

@@ -2,7 +2,7 @@
 
 Each span of a binding is looked up by the fact tables' second key, so a step costs what its providers carry, whatever
 else the tables hold. The planner, which estimates a join on ranges wrongly, is not left to choose: OFFSET 0 keeps the
-look-up apart from the join.
+look-up, whose bounds are constants, apart from the join.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from providers.models import DeliveredDay
 from providers.models.facts import key_columns
 from scoring.steps.benchmarks import Rates, rates
 from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
-from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.coverage import Cover, Part
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
+from scoring.steps.rolling.settled import FEED, settled_parts
 from scoring.steps.rolling.shared import Ways, excess, span_of
 
 _CARRIED = (
     "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums}"
-    " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
-    " AS carried(provider_id, subject_id, lo, hi), LATERAL (SELECT * FROM {table} AS found"
-    " WHERE found.{key} = carried.subject_id {bound} AND found.day >= %(first)s AND found.day < %(last)s"
-    " AND found.day >= DATE '2000-01-01' + carried.lo AND found.day < DATE '2000-01-01' + carried.hi OFFSET 0) AS fact"
+    " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[], %(flags)s::int[])"
+    " AS carried(provider_id, subject_id, lo, hi, flags) JOIN LATERAL (SELECT * FROM {table} AS found"
+    " WHERE found.{key} = carried.subject_id {bound} AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0)"
+    " AS fact ON fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi"
     " {rates} {unless} GROUP BY 1, 2"
 )
 _OF_ROOMS = "AND found.streamer_id <> 0"  # names the key of rows that have a room
@@ -98,7 +99,11 @@ def _add(
         frozen = rates(expectations, day_of(days.lo), day_of(days.hi)) if expectations else None
         sums += [_expected(number, each) for number, each in enumerate(expectations)]
         cover = days.carriers.of(subject, roles).within(days.lo, days.hi)
-        found.append(_carried(days, feed, subject, subject, sums, cover, frozen, None))
+        parts = settled_parts(days) if (feed, subject) == FEED else []
+        rows = _carried(days, feed, subject, subject, sums, cover, frozen, None, parts)
+        for column, part in enumerate(parts, start=2 + len(sums)):
+            days.add(part.code, rows[:, 0], rows[:, 1], rows[:, column])
+        found.append(rows)
         if "streamer_id" in key_columns(feed, subject) and subject == "merchant":
             by_room = days.carriers.rooms(roles).within(days.lo, days.hi)
             found.append(_carried(days, feed, subject, "streamer", sums, by_room, frozen, cover))
@@ -117,23 +122,39 @@ def _carried(
     cover: Cover,
     frozen: Rates | None,
     unless: Cover | None,
+    parts: Sequence[Part] = (),
 ) -> Ints:
-    """Sum the facts that reach providers by one path; ``unless`` names those another path has brought already."""
-    if not len(cover.provider):
-        return np.zeros((0, 2 + len(sums)), dtype=np.int64)
-    parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), **cover.parameters()}
+    """Sum the facts that reach providers by one path; ``unless`` names those another path has brought already.
+
+    The rows of ``parts`` are read in the same pass, and their sums come last.
+    """
+    spans, flags = Cover.flagged([cover, *(part.cover for part in parts)])
+    width = 2 + len(sums) + len(parts)
+    if not len(spans.provider):
+        return np.zeros((0, width), dtype=np.int64)
+    values = [_flagged(value, 0, flags) for value in sums]
+    values += [_flagged(_total(sql.SQL(part.value)), number, flags) for number, part in enumerate(parts, start=1)]
+    parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), "flags": flags.tolist()}
+    parameters |= spans.parameters()
     joined = _rates(subject, frozen, parameters)
     if unless is not None:
         parameters |= unless.parameters("m_")
     query = sql.SQL(_CARRIED).format(
-        sums=sql.SQL(", ").join(sums),
+        sums=sql.SQL(", ").join(values),
         table=table_of(feed, subject),
         key=sql.Identifier(f"{path}_id"),
         bound=sql.SQL("" if path == subject else _OF_ROOMS),
         rates=joined,
         unless=sql.SQL("" if unless is None else _UNLESS_BY_MERCHANT),
     )
-    return fetch(query, 2 + len(sums), parameters)
+    return fetch(query, width, parameters)
+
+
+def _flagged(value: sql.Composable, cover: int, flags: Ints) -> sql.Composable:
+    """Sum only the rows of spans that stand in the cover; where all spans do, nothing need be asked."""
+    if bool(np.all(flags >> cover & 1)):
+        return value
+    return sql.SQL("coalesce({} FILTER (WHERE carried.flags & {} <> 0), 0)").format(value, sql.Literal(1 << cover))
 
 
 def _rates(subject: Subject, frozen: Rates | None, parameters: dict[str, object]) -> sql.Composable:
@@ -186,7 +207,11 @@ def _excess(
 
 
 def _sum(code: str) -> sql.Composable:
-    return sql.SQL("whole_sum(fact.{})").format(sql.Identifier(code))
+    return _total(sql.SQL("fact.{}").format(sql.Identifier(code)))
+
+
+def _total(value: sql.Composable) -> sql.Composable:
+    return sql.SQL("whole_sum({})").format(value)
 
 
 def _expected(number: int, each: Expectation) -> sql.Composable:
@@ -195,8 +220,8 @@ def _expected(number: int, each: Expectation) -> sql.Composable:
         sql.SQL("coalesce(fact.{}, 0)").format(sql.Identifier(code)) for code in each.exposure
     )
     return sql.SQL(
-        "coalesce(sum(div(2 * ({exposure})::numeric * {factor} * rate.{numerator} + rate.{denominator},"
-        " 2 * rate.{denominator})), 0)::bigint"
+        "whole_sum(div(2 * ({exposure})::numeric * {factor} * rate.{numerator} + rate.{denominator},"
+        " 2 * rate.{denominator})::bigint)"
     ).format(
         exposure=exposure,
         factor=sql.Literal(each.factor),

@@ -1,6 +1,7 @@
 """Settled GMV seen four ways: goods of bound merchants, sales of bound rooms, per person, and counted once.
 
-The rows that could matter are set aside once per step; each view of them is one join with spans of bindings.
+What a row adds by its merchant alone is summed with the feed's own measures, in one pass. Rows sold through rooms, and
+those of shared merchants, are set aside once per step; each view of them is one join with spans of bindings.
 """
 
 from __future__ import annotations
@@ -15,15 +16,23 @@ from providers.choices import ROLE_PRIORITY
 from providers.measures import Subject, catalogue
 from providers.shares import divided
 from scoring.steps.rolling.arrays import Ints, day_of, fetch
-from scoring.steps.rolling.coverage import Cover
+from scoring.steps.rolling.coverage import Cover, Part
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.shared import excess
 
+FEED = ("sales", "merchant")
 _STAGE = """
 INSERT INTO staged_settled
 SELECT fact.merchant_id, fact.streamer_id, fact.day, fact.gmv_settled
 FROM unnest(%(merchants)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM fact_sales_merchant found
-  WHERE found.merchant_id = merchant.id AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
+  WHERE found.merchant_id = merchant.id AND found.streamer_id <> 0
+  AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
+WHERE fact.gmv_settled <> 0
+UNION ALL
+SELECT fact.merchant_id, fact.streamer_id, fact.day, fact.gmv_settled
+FROM unnest(%(shared)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM fact_sales_merchant found
+  WHERE found.merchant_id = merchant.id AND found.streamer_id = 0
+  AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
 WHERE fact.gmv_settled <> 0
 UNION ALL
 SELECT fact.merchant_id, fact.streamer_id, fact.day, fact.gmv_settled
@@ -33,11 +42,11 @@ FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT * FROM fact_sales_
 WHERE fact.gmv_settled <> 0
   AND NOT EXISTS (SELECT FROM unnest(%(merchants)s::bigint[]) AS merchant(id) WHERE merchant.id = fact.merchant_id)
 """
-_BY_SPAN = (
+_BY_ROOM = (
     "SELECT span.provider_id, (fact.day - DATE '2000-01-01')::bigint, sum(fact.gmv_settled)::bigint"
     " FROM staged_settled fact"
     " JOIN unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
-    " AS span(provider_id, subject_id, lo, hi) ON span.subject_id = fact.{key}"
+    " AS span(provider_id, subject_id, lo, hi) ON span.subject_id = fact.streamer_id"
     " AND fact.day >= DATE '2000-01-01' + span.lo AND fact.day < DATE '2000-01-01' + span.hi GROUP BY 1, 2"
 )
 # Per subject the leads' spans of each role, less the spans of roles that come first: on any day at most one is left.
@@ -117,8 +126,20 @@ def room_roles() -> tuple[str, ...]:
     return catalogue().feed_roles["live"]
 
 
+def settled_parts(days: Days) -> list[Part]:
+    """Return what each row adds by its merchant alone: the goods, and once where no room and no share is concerned."""
+    goods = catalogue().measures["gmv_settled_goods"]
+    merchants = days.carriers.merchants(catalogue().roles(goods)).within(days.lo, days.hi)
+    first = days.carriers.merchants_first(ROLE_PRIORITY).within(days.lo, days.hi)
+    alone = "CASE WHEN fact.streamer_id = 0 THEN fact.gmv_settled END"
+    return [
+        Part(goods.code, "fact.gmv_settled", merchants),
+        Part("gmv_settled_once", alone, first.without(days.shared.merchants())),
+    ]
+
+
 def add_settled(days: Days) -> int:
-    """Add the derived settled GMV and rewrite the totals per person; return how many of these rows changed."""
+    """Add the rest of the derived settled GMV and rewrite the totals per person; return how many of these changed."""
     sales = tuple(dict.fromkeys((*catalogue().feed_roles["sales"], *ROLE_PRIORITY)))
     by_merchant = days.carriers.merchants(sales).within(days.lo, days.hi)
     by_room = days.carriers.rooms(sales).within(days.lo, days.hi)
@@ -135,15 +156,14 @@ def add_settled(days: Days) -> int:
                 "last": day_of(days.hi),
                 "merchants": np.unique(by_merchant.subject).tolist(),
                 "rooms": np.unique(by_room.subject).tolist(),
+                "shared": days.shared.merchants(),
             },
         )
         cursor.execute("ANALYZE staged_settled")
     goods = catalogue().measures["gmv_settled_goods"]
-    merchants = days.carriers.merchants(catalogue().roles(goods)).within(days.lo, days.hi)
-    _add(days, goods.code, _by_span(merchants, "merchant_id"))
     _add(days, goods.code, _excess(days, "merchant", catalogue().roles(goods))[:, [0, 1, 3]])
     rooms = days.carriers.rooms(room_roles()).within(days.lo, days.hi)
-    _add(days, "room_gmv_settled", _by_span(rooms, "streamer_id"))
+    _add(days, "room_gmv_settled", fetch(sql.SQL(_BY_ROOM), 3, dict(rooms.parameters())))
     excess_by_room = _excess(days, "streamer", room_roles())
     _add(days, "room_gmv_settled", excess_by_room[:, [0, 1, 3]])
     parameters = {"priority": list(ROLE_PRIORITY), "providers": days.providers.tolist()}
@@ -180,10 +200,6 @@ def _add_parts(days: Days) -> None:
             if provider in days.shared.providers:
                 who = np.full(len(mine), provider, dtype=np.int64)
                 _add(days, "gmv_settled_once", np.column_stack([who, mine[:, 2], part]))
-
-
-def _by_span(cover: Cover, key: str) -> Ints:
-    return fetch(sql.SQL(_BY_SPAN).format(key=sql.Identifier(key)), 3, dict(cover.parameters()))
 
 
 def _add(days: Days, code: str, rows: Ints) -> None:

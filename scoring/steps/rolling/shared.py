@@ -94,6 +94,10 @@ class Shared:
             splits = _splits(fetch(query, 9, parameters).tolist(), followed)
         return cls(frozenset(providers.tolist()), splits)
 
+    def merchants(self) -> list[int]:
+        """Return the merchants of which somebody has only a part."""
+        return sorted(subject for kind, subject in self.splits if kind == "merchant")
+
     def leads(self) -> dict[int, list[Split]]:
         """Return the divided days of each lead binding; a room that follows its merchant adds none."""
         found: dict[int, list[Split]] = defaultdict(list)
