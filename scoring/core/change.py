@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import combinations
 from math import factorial
 
 import numpy as np
 
-from scoring.core.explain import contributions, trace
+from scoring.core.evaluate import Evaluation
+from scoring.core.exact import Exact, ExactField
+from scoring.core.explain import marginals
 from scoring.core.formula import Operand
-from scoring.core.inputs import Column, Inputs, State
-from scoring.core.rubric import Rubric
+from scoring.core.inputs import Column, Inputs, State, stacked
+from scoring.core.rubric import Node, Rubric
+from scoring.core.score import judge
 
 # The five causes of the contract, in the order they are shown.
 CAUSES = ("data", "bindings", "restatements", "rubric", "coverage")
@@ -44,18 +48,59 @@ def by_cause(subject: str, scenario: Scenario, causes: Sequence[str] = CAUSES) -
     score, with all the later one. Summing a cause over its indicators gives its part of the change.
     ValueError if a scenario leaves the subject without a rating, for then there is no total to compare.
     """
-
-    def worth(happened: frozenset[str]) -> Worth:
-        found = trace(*scenario(happened), subject)
-        if found.total is None:
+    sets = [frozenset(chosen) for size in range(len(causes) + 1) for chosen in combinations(causes, size)]
+    worths = dict(zip(sets, _contributions(subject, [scenario(happened) for happened in sets]), strict=True))
+    for happened, worth in worths.items():
+        if worth is None:
             named = ", ".join(sorted(happened)) or "no cause"
             raise ValueError(f"{subject} is not rated after {named}, a rated score is needed on both sides")
-        return contributions(found.lines)
-
-    return shapley(causes, worth)
+    return shapley(causes, lambda happened: worths[happened] or {})
 
 
-@dataclass(frozen=True, slots=True)
+def _contributions(subject: str, scenarios: Sequence[tuple[Rubric, Inputs]]) -> list[Worth | None]:
+    """What each indicator contributes to the total in each scenario, adding up to it; None where it is not rated.
+
+    Scenarios that share their rules are judged together, as so many subjects.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, (rubric, inputs) in enumerate(scenarios):
+        groups.setdefault((id(rubric), *_shape(inputs)), []).append(place)
+    found: list[Worth | None] = [None] * len(scenarios)
+    for places in groups.values():
+        rubric = scenarios[places[0]][0]
+        rows = [scenarios[place][1] for place in places]
+        judged = judge(rubric, stacked([one.take([one.row(subject)]) for one in rows]), ExactField(len(places)))
+        for row, place in enumerate(places):
+            found[place] = _contributed(rubric, judged.made, row, len(places)) if judged.rated[row] else None
+    return found
+
+
+def _shape(inputs: Inputs) -> tuple[object, ...]:
+    """What inputs must have in common to be stacked."""
+    labels = (inputs.profiles is None, inputs.cohort_of is None, id(inputs.cohorts), frozenset(inputs.columns))
+    return labels if inputs.previous is None else (*labels, *_shape(inputs.previous))
+
+
+def _contributed(rubric: Rubric, made: Evaluation[Exact], row: int, size: int) -> Worth:
+    """Walk one subject's tree from the root down."""
+
+    def point(code: str) -> Fraction | None:
+        cells = made.points(code)
+        known = bool(np.broadcast_to(cells.known, size)[row])
+        return cells.number.take(np.array([row]), size).fractions()[0] if known else None
+
+    points = {item.code: point(item.code) for item in rubric.walk()}
+    gains = {rubric.root.code: Fraction(1)}
+    for item in rubric.walk():
+        if isinstance(item, Node):
+            taken = [int(np.broadcast_to(weight, size)[row]) for weight in made.nodes[item.code].taken]
+            children = [points[child.code] for child in item.children]
+            for child, gain in zip(item.children, marginals(item, points[item.code], children, taken), strict=True):
+                gains[child.code] = gains[item.code] * gain
+    return {leaf.code: gains[leaf.code] * (points[leaf.code] or 0) for leaf in rubric.leaves()}
+
+
+@dataclass(frozen=True)
 class Between:
     """Two scores of one subject, and what stands between them: one row of inputs each, the frozen ones being right.
 
@@ -96,10 +141,10 @@ class Between:
             if (ends := self._ends(operand))[0].known[0]
             and ends[1].known[0]
             and ends[0].fraction(0) != ends[1].fraction(0)
-            and self._base(operand) is None
+            and self._bases[operand] is None
         )
 
-    @property
+    @cached_property
     def _operands(self) -> tuple[Operand, ...]:
         return tuple(sorted({operand for rubric in self.rubrics for operand in rubric.operands()}))
 
@@ -109,6 +154,10 @@ class Between:
             before.columns.get(operand) or self.worlds[frozenset()].columns[operand],
             after.columns.get(operand) or self.worlds[MOVING].columns[operand],
         )
+
+    @cached_property
+    def _bases(self) -> Mapping[Operand, frozenset[str] | None]:
+        return {operand: self._base(operand) for operand in self._operands}
 
     def _base(self, operand: Operand) -> frozenset[str] | None:
         """Find the world the earlier score stands in; None if there is none, or if the later one is elsewhere."""
@@ -122,7 +171,7 @@ class Between:
         old, new = self._ends(operand)
         if not (old.known[0] and new.known[0]):
             return new if "coverage" in happened else old
-        base = self._base(operand)
+        base = self._bases[operand]
         found = None if base is None else self.worlds[happened & MOVING | base].columns[operand]
         if found is None or not found.known[0]:
             found = new if self.whole in happened else old

@@ -1,6 +1,6 @@
 """Trace one subject's score through the tree, down to the operands, in exact numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -141,8 +141,9 @@ class _Tracer:
         result = self._made.nodes[item.code]
         written = [int(column[0]) for column in result.weights]
         taken = [int(column[0]) for column in result.taken]
-        marginals = self._child_marginals(item, taken)
-        for child, marginal in zip(item.children, marginals, strict=True):
+        points = [_point(self._made.points(child.code)) for child in item.children]
+        gains = marginals(item, _point(self._made.points(item.code)), points, taken)
+        for child, marginal in zip(item.children, gains, strict=True):
             self._marginals[child.code] = self._marginals[item.code] * marginal
             self._parents[child.code] = item
         scale = 10**self._rubric.published_decimals
@@ -193,35 +194,6 @@ class _Tracer:
         points = _point(self._made.points(code))
         return ZERO if points is None else self._marginals[code] * points
 
-    def _child_marginals(self, node: Node, taken: Sequence[int]) -> list[Fraction]:
-        """What the node gains per point of each child.
-
-        Every aggregate grows in proportion when all children do, so marginal times points adds up to the node's points
-        (Euler's theorem); that is what makes contributions complete, whatever the aggregate.
-        """
-        value = _point(self._made.points(node.code))
-        points = [_point(self._made.points(child.code)) or ZERO for child in node.children]
-        total = sum(taken)
-        if value is None or total == 0:
-            return [ZERO] * len(points)
-        shares = [Fraction(weight, total) for weight in taken]
-        match node.aggregate:
-            case "weighted_mean":
-                return shares
-            case "geometric_mean":
-                return [
-                    share * value / point if value and share else ZERO
-                    for share, point in zip(shares, points, strict=True)
-                ]
-            case "harmonic_mean":
-                return [
-                    share * (value / point) ** 2 if value and share else ZERO
-                    for share, point in zip(shares, points, strict=True)
-                ]
-            case _:
-                deciding = [bool(weight) and point == value for weight, point in zip(taken, points, strict=True)]
-                return [Fraction(decides, sum(deciding)) for decides in deciding]
-
     def _headroom(self, item: Node | Leaf) -> Fraction:
         """Put the item at the top of the scale and bring its ancestors together again."""
         points = _point(self._made.points(item.code))
@@ -247,6 +219,36 @@ class _Tracer:
         if item is self._rubric.root:
             return tuple(flag for flag in self._flags if flag.startswith(("floor:", "gate", f"reweighted:{item.code}")))
         return tuple(kind for kind, _, code in (flag.partition(":") for flag in self._flags) if code == item.code)
+
+
+def marginals(
+    node: Node, value: Fraction | None, points: Sequence[Fraction | None], taken: Sequence[int]
+) -> list[Fraction]:
+    """What a node gains per point of each child; value, points: the node's and its children's, taken: their weights.
+
+    Every aggregate grows in proportion when all children do, so marginal times points adds up to the node's points
+    (Euler's theorem); that is what makes contributions complete, whatever the aggregate.
+    """
+    total = sum(taken)
+    if value is None or total == 0:
+        return [ZERO] * len(points)
+    shares = [Fraction(weight, total) for weight in taken]
+    match node.aggregate:
+        case "weighted_mean":
+            return shares
+        case "geometric_mean":
+            return [
+                share * value / point if value and share and point else ZERO
+                for share, point in zip(shares, points, strict=True)
+            ]
+        case "harmonic_mean":
+            return [
+                share * (value / point) ** 2 if value and share and point else ZERO
+                for share, point in zip(shares, points, strict=True)
+            ]
+        case _:
+            deciding = [bool(weight) and (point or ZERO) == value for weight, point in zip(taken, points, strict=True)]
+            return [Fraction(decides, sum(deciding)) for decides in deciding]
 
 
 def _known(value: Fraction) -> Cells[Exact]:
@@ -289,8 +291,3 @@ def _quotient(leaf: Leaf, inputs: Inputs) -> tuple[Fraction | None, Fraction | N
 
     found = parts(leaf.value.tree)
     return (value(found[0]), value(found[1])) if found is not None else (None, None)
-
-
-def contributions(lines: Sequence[Line]) -> Mapping[str, Fraction]:
-    """The contributions of the indicators; they add up to the total."""
-    return {line.code: line.contribution for line in lines if line.is_leaf}

@@ -192,6 +192,35 @@ class Inputs:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
 
+def stacked(parts: Sequence[Inputs]) -> Inputs:
+    """Put inputs of the same columns and cohorts below each other, as so many subjects named "0", "1", …."""
+    first = parts[0]
+    names = tuple(str(number) for number in range(sum(len(part.subjects) for part in parts)))
+    previous = [part.previous for part in parts if part.previous is not None]
+    return Inputs(
+        names,
+        {operand: _stacked([part.columns[operand] for part in parts]) for operand in first.columns},
+        profiles=_joined([part.profiles for part in parts]),
+        cohort_of=_joined([part.cohort_of for part in parts]),
+        cohorts=first.cohorts,
+        previous=stacked(previous) if previous else None,
+    )
+
+
+def _stacked(columns: Sequence[Column]) -> Column:
+    under = [np.ones(len(one.numerator), dtype=np.int64) if one.divisor is None else one.divisor for one in columns]
+    return Column(
+        np.concatenate([one.numerator for one in columns]),
+        np.concatenate([one.state for one in columns]),
+        None if all(one.divisor is None for one in columns) else np.concatenate(under),
+    )
+
+
+def _joined(labels: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    known = [one for one in labels if one is not None]
+    return tuple(label for one in known for label in one) if known else None
+
+
 def _integers(values: Sequence[int] | Integers) -> Integers:
     if isinstance(values, np.ndarray):
         return values if values.dtype == object else values.astype(np.int64)

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from scoring.core.change import CAUSES, by_cause, shapley
-from scoring.core.explain import contributions, trace
+from scoring.core.explain import trace
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs, State
 from scoring.core.path import to_lower_grade, to_next_grade
@@ -181,9 +181,16 @@ def test_change_by_cause_splits_a_change_down_to_the_indicators() -> None:
     assert first.total is not None
     assert last.total is not None
     assert sum(sum(amounts.values()) for amounts in parts.values()) == last.total - first.total
-    for code in contributions(first.lines):
-        change = last.line(code).contribution - first.line(code).contribution
-        assert sum(parts[cause][code] for cause in CAUSES) == change
+    for line in first.lines:
+        if line.is_leaf:
+            change = last.line(line.code).contribution - line.contribution
+            assert sum(parts[cause][line.code] for cause in CAUSES) == change
+
+    def worth(happened: frozenset[str]) -> dict[str, Fraction]:
+        lines = trace(*scenario(happened), "P").lines
+        return {line.code: line.contribution for line in lines if line.is_leaf}
+
+    assert parts == shapley(CAUSES, worth)  # judged together, the scenarios give what each gives alone
     assert set(parts["coverage"].values()) == {0}
     assert sum(parts["data"].values()) > 0
 
