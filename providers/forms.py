@@ -242,6 +242,32 @@ class RenewalForm(forms.Form):
     term_ends_on = _day(gettext_lazy("New end of the contract term"))
 
 
+class OrderForm(forms.Form):
+    """An order: whose goods, sold where, on which day."""
+
+    merchant_code = forms.CharField(label=gettext_lazy("Merchant code"), max_length=64)
+    streamer_code = forms.CharField(
+        label=gettext_lazy("Room code"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("The live account that sold it; empty: sold without one."),
+    )
+    day = _day(gettext_lazy("Day"))
+    merchant: Merchant | None = None
+    streamer: Streamer | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Find merchant and room; an unknown one is answered like one that is not the reader's."""
+        values = super().clean() or {}
+        self.merchant = Merchant.objects.filter(code=values.get("merchant_code", "").strip()).first()
+        room = values.get("streamer_code", "").strip()
+        if room:
+            self.streamer = Streamer.objects.filter(code=room).select_related("merchant").first()
+            if self.streamer is None:
+                self.merchant = None
+        return values
+
+
 class WithdrawalForm(forms.Form):
     """Leave, with a reason and on purpose."""
 

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from providers import home
-from providers.views import application, bindings, people
+from providers.views import application, attribution, bindings, people
 
 app_name = "providers"
 urlpatterns: list[URLPattern] = [
@@ -27,5 +27,6 @@ urlpatterns: list[URLPattern] = [
     path("bindings/export/", bindings.bindings_csv, name="bindings-csv"),
     path("bindings/new/", bindings.binding_new, name="binding-new"),
     path("bindings/<int:binding_id>/", bindings.binding, name="binding"),
+    path("orders/", attribution.order, name="order"),
     path("bindings/confirm/<str:token>/", bindings.binding_confirm, name="binding-confirm"),
 ]

@@ -115,6 +115,7 @@ PAGES: dict[str, tuple[str, str]] = {
         "sign-in outside | hidden other | ok binders | denied *",
     ),
     "providers:binding-confirm": (ALL, ALL),
+    "providers:order": (SIGNED_IN, NEVER),
     # scoring
     "scoring:score": (NUMBERS, NEVER),
     "scoring:score-csv": (NUMBERS, NEVER),
@@ -277,6 +278,7 @@ REST: dict[str, tuple[str, str, str]] = {
     "api-binding-list": (READ, "sign-in visitor | invalid other | ok binders | denied *", READ_NEVER),
     "api-binding-detail": (OURS, READ_NEVER, READ_NEVER),
     "api-binding-end": (READ_NEVER, "sign-in visitor | hidden other | ok binders | denied *", READ_NEVER),
+    "api-attribution": ("sign-in visitor | invalid *", READ_NEVER, READ_NEVER),
     "api-batch-list": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
     "api-batch-detail": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
     "api-batch-errors": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
