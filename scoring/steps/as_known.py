@@ -285,6 +285,10 @@ class _Stage:
             "undone": undone,
         }
         self._keep(into, composed, parameters)
+        for column in key[1:]:  # as the fact tables have it: the roll-up looks up subjects
+            self._run(
+                "CREATE INDEX ON {table} ({column}, day)", table=sql.Identifier(into), column=sql.Identifier(column)
+            )
 
     @property
     def _first(self) -> sql.Literal:
