@@ -91,11 +91,16 @@ class AuditEntryAdmin(StaffAdmin):
     """Every step taken, by whom, on what."""
 
     sight = "see_audit"
-    list_display = ("at", "verb", "action", "subject_text", "actor", "cause")
+    list_display = ("at", "verb", "step", "subject_text", "actor", "cause")
     list_select_related = ("actor",)
     list_filter = ("verb", ("at", admin.DateFieldListFilter))
     search_fields = ("action", "subject_text", "actor__email", "cause")
     ordering = ("-at", "-id")
+
+    @admin.display(description=_("step"), ordering="action")
+    def step(self, row: AuditEntry) -> str:
+        """Return the step in words."""
+        return row.action_text
 
 
 @admin.register(WorkScope)

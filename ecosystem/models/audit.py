@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ecosystem.actions import ACTIONS
+
 if TYPE_CHECKING:
     from ecosystem.models.accounts import User
 
@@ -51,7 +53,9 @@ class AuditManager(models.Manager.from_queryset(AuditQuerySet)):  # type: ignore
         cause: str = "",
         detail: dict[str, object] | None = None,
     ) -> AuditEntry:
-        """Write one entry in the caller's transaction; ``action`` is the step's function name."""
+        """Write one entry in the caller's transaction; ``action`` is its function's name, a key of ACTIONS."""
+        if action not in ACTIONS:
+            raise LookupError(f"ecosystem/actions.py has no words for the step {action!r}")
         entry: AuditEntry = AuditEntry._default_manager.create(
             verb=verb,
             action=action,
@@ -95,3 +99,8 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb}: {self.action} {self.subject_text}"
+
+    @property
+    def action_text(self) -> str:
+        """Return the step in the reader's language."""
+        return str(ACTIONS.get(self.action, self.action))

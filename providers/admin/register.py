@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ecosystem.admin_base import ReasonForm, StaffAdmin, Step, StepForm
 from ecosystem.clock import business_today
 from ecosystem.models import AuditEntry
+from ecosystem.roles import may
 from providers import reading
 from providers.admin.scope import OfProvidersAdmin
 from providers.choices import ProviderCategory
@@ -154,8 +155,13 @@ class ProviderAdmin(StaffAdmin):
 
     def beside(self, request: HttpRequest, row: Provider) -> dict[str, Any]:
         """Show documents, people, look-alikes, bindings, cases and the trail beside the provider."""
+        queue = Provider.objects.visible_to(request.user).waiting().exclude(pk=row.pk)
+        if not may(request.user, "review_application"):
+            queue = queue.none()
         return {
             "portal_beside": "admin/provider.html",
+            "next_application": queue.first(),
+            "waiting": queue.count(),
             "documents": row.qualifications.order_by("status", "kind", "pk"),
             "members": row.memberships.select_related("user").order_by("pk"),
             "recognised": reading.recognised(row),
