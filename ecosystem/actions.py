@@ -44,6 +44,11 @@ ACTIONS = {
     "propose_share": _("Propose a share"),
     "accept_share": _("Accept a share"),
     "decline_share": _("Decline a share"),
+    "transfer": _("End a binding by a transfer"),
+    "open_conflict": _("Open a conflict"),
+    "add_evidence": _("Add evidence"),
+    "withdraw_conflict": _("Take a claim back"),
+    "decide_conflict": _("Decide a conflict"),
     # ingest
     "ingest": _("Apply a batch"),
     "undo_batch": _("Undo a batch"),
