@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import date
 from typing import Any, BinaryIO, ClassVar, TypedDict, cast
@@ -43,14 +44,16 @@ class FileParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Copy the body to a temporary file, so that no upload fills the memory."""
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 – the endpoint closes it
         size = 0
-        while chunk := stream.read(CHUNK):
-            size += len(chunk)
-            if size > LARGEST:
-                raise TooLarge(_("The file is larger than 1 GiB; split it by days."))
-            file.write(chunk)
-        file.seek(0)
+        with ExitStack() as unless_whole:
+            file = unless_whole.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+            while chunk := stream.read(CHUNK):
+                size += len(chunk)
+                if size > LARGEST:
+                    raise TooLarge(_("The file is larger than 1 GiB; split it by days."))
+                file.write(chunk)
+            file.seek(0)
+            unless_whole.pop_all()  # the endpoint closes it
         return file
 
 

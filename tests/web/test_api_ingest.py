@@ -7,11 +7,13 @@ import gzip
 import io
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from ecosystem.models import AuditEntry, User, WorkMark
 from ecosystem.roles import Role
 from ecosystem.steps.accounts import issue_token
+from providers import api_ingest
 from providers.models import Batch, Merchant
 from tests import factories
 from tests.web.sign_in import sign_in
@@ -135,3 +137,41 @@ def test_feeds_name_their_columns(client: Client) -> None:
     assert columns["day"]["required"]
     assert columns["paid_orders"]["kind"] == "integer"
     assert {"providers", "merchants", "bindings"} <= {feed for feed, _subject in layouts}
+
+
+def days_of(shop: Merchant) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT day::text FROM fact_sales_merchant WHERE merchant_id = %s ORDER BY day", [shop.pk])
+        return [day for (day,) in cursor.fetchall()]
+
+
+def test_a_partition_is_replaced_whole_and_an_older_statement_is_refused(client: Client, shop: Merchant) -> None:
+    both = f"{HEADER}2022-06-05,{shop.code},3,24000\n2022-06-06,{shop.code},4,32000\n"
+    first = send(client, both, "partition=2022-06&version=1")
+    assert (first.status_code, first.json()["rows_added"]) == (201, 2)
+    tried = client.post(
+        "/api/v1/ingest/sales/check/?partition=2022-06&version=2&replace=true",
+        day_of(shop).encode(),
+        content_type="text/csv",
+    )
+    assert (tried.status_code, tried.json()["rows_removed"]) == (200, 1)
+    second = send(client, day_of(shop), "partition=2022-06&version=2&replace=true")
+    assert second.status_code == 201, second.content
+    body = second.json()
+    assert (body["rows_removed"], body["rows_same"], body["version"], body["partition"]) == (1, 1, 2, "2022-06")
+    assert days_of(shop) == ["2022-06-05"]
+
+    older = send(client, both, "partition=2022-06&version=1&source=api")
+    assert (older.status_code, older.json()["id"]) == (201, first.json()["id"]), "the same statement again is the same"
+    problem(send(client, both.replace("24000", "16000"), "partition=2022-06&version=1"), 409, "batch_key_taken")
+    problem(send(client, both.replace("24000", "16000"), "partition=2022-06&version=0"), 422, "invalid")
+    assert days_of(shop) == ["2022-06-05"]
+
+
+def test_a_body_beyond_what_one_delivery_may_be_is_refused(
+    client: Client, shop: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_ingest, "LARGEST", 200)
+    monkeypatch.setattr(api_ingest, "CHUNK", 64)
+    problem(send(client, HEADER + f"2022-06-05,{shop.code},3,24000\n" * 20), 413, "too_large")
+    assert not Batch.objects.exists()
