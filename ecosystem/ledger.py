@@ -82,6 +82,7 @@ class _Pace:
     halved: bool = False
 
     def learn(self, seconds: float) -> None:
+        """Choose the next size from how long a full step took."""
         if self.taken < self.size:
             return
         each, before, halved = seconds / self.taken, self.each, self.halved
@@ -95,8 +96,9 @@ class _Pace:
 
 
 _KINDS: dict[str, _Kind] = {}
-# Kind and seconds a step may take → the size at which this process left off.
-_SIZES: dict[tuple[str, float], int] = {}
+# Kind, seconds a step may take, and whether its scopes are redone from the beginning (which costs many times what a
+# correction does) → the size at which this process left off.
+_SIZES: dict[tuple[str, float, bool], int] = {}
 
 
 def register(
@@ -154,7 +156,13 @@ def drain(
 
     Steps aim at ``step_seconds``: longer ones cost less in all, and let a correction wait longer.
     """
-    paces = {name: _Pace(_SIZES.get((name, step_seconds), _KINDS[name].batch_size), step_seconds) for name in names}
+    paces = {
+        name: [
+            _Pace(_SIZES.get((name, step_seconds, rebuild), _KINDS[name].batch_size), step_seconds)
+            for rebuild in (False, True)
+        ]
+        for name in names
+    }
     steps = idle = 0
     ends = time.monotonic() + seconds
     for name in cycle(names):
@@ -163,15 +171,16 @@ def drain(
         done = _step(name, paces[name], checkpoint)
         steps += done
         idle = 0 if done else idle + 1
-        _SIZES[name, step_seconds] = paces[name].size
+        for rebuild in (False, True):
+            _SIZES[name, step_seconds, rebuild] = paces[name][rebuild].size
     return steps
 
 
-def _step(kind: str, pace: _Pace, checkpoint: Checkpoint) -> bool:
-    """Claim what is due and work it off; tell whether something was."""
+def _step(kind: str, paces: Sequence[_Pace], checkpoint: Checkpoint) -> bool:
+    """Claim what is due and work it off, at the pace of corrections or of rebuilds; tell whether something was."""
     entry = _KINDS[kind]
     started = time.monotonic()
-    claimed = _claim(kind, entry, pace)
+    claimed, pace = _claim(kind, entry, paces)
     if not claimed:
         return False
     checkpoint("claimed")
@@ -186,8 +195,11 @@ def _step(kind: str, pace: _Pace, checkpoint: Checkpoint) -> bool:
 
 
 @transaction.atomic
-def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
-    """Take due scopes, corrections before rebuilds, and count the attempt; one that failed before comes alone."""
+def _claim(kind: str, entry: _Kind, paces: Sequence[_Pace]) -> tuple[list[int], _Pace]:
+    """Take due scopes and count the attempt; one that failed before comes alone.
+
+    Corrections come before rebuilds and without any: a correction shows once its own step ends.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO ecosystem_workscope (kind, scope, state, attempts, not_before, last_error, changed_at)"
@@ -199,7 +211,8 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
         cursor.execute(
             "WITH waiting AS (SELECT scope, min(id) AS first, min(created_at) AS since,"
             " bool_and(from_day IS NULL) AS rebuild FROM ecosystem_workmark WHERE kind = %s GROUP BY scope)"
-            " SELECT scope.id, scope.attempts FROM ecosystem_workscope scope JOIN waiting USING (scope)"
+            " SELECT scope.id, scope.attempts, waiting.rebuild"
+            " FROM ecosystem_workscope scope JOIN waiting USING (scope)"
             " WHERE scope.kind = %s AND scope.state <> 'parked' AND scope.not_before <= clock_timestamp()"
             " AND (waiting.since <= clock_timestamp() - make_interval(secs => %s)"
             " OR NOT EXISTS (SELECT FROM ecosystem_workmark mark LEFT JOIN ecosystem_workscope earlier"
@@ -207,11 +220,13 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
             " WHERE mark.kind = %s AND coalesce(earlier.state, 'ok') = 'ok'))"
             " ORDER BY waiting.rebuild, scope.attempts, waiting.first LIMIT %s"
             " FOR NO KEY UPDATE OF scope SKIP LOCKED",
-            [kind, kind, entry.debounce.total_seconds(), entry.after, pace.size],
+            [kind, kind, entry.debounce.total_seconds(), entry.after, max(pace.size for pace in paces)],
         )
-        due: list[tuple[int, int]] = cursor.fetchall()
-        fresh = [scope for scope, attempts in due if attempts == 0]
-        chosen = fresh or [scope for scope, _ in due[:1]]
+        due: list[tuple[int, int, bool]] = cursor.fetchall()
+        rebuild = bool(due) and due[0][2]
+        pace = paces[rebuild]
+        fresh = [scope for scope, attempts, same in due if attempts == 0 and same is rebuild][: pace.size]
+        chosen = fresh or [scope for scope, _, _ in due[:1]]
         pace.taken = len(chosen) if fresh else 0
         # Until the second transaction holds the rows, the backoff keeps other workers away; should this one die, it
         # is also the delay before the next attempt. Somebody who died at the last attempt is parked here.
@@ -222,7 +237,7 @@ def _claim(kind: str, entry: _Kind, pace: _Pace) -> list[int]:
             " WHERE id = ANY(%s) RETURNING id, state",
             [ATTEMPTS_BEFORE_PARKING, FIRST_BACKOFF.total_seconds(), chosen],
         )
-        return [scope for scope, state in cursor.fetchall() if state != WorkScope.State.PARKED]
+        return [scope for scope, state in cursor.fetchall() if state != WorkScope.State.PARKED], pace
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ def register_work() -> None:
     """Name what works off each kind of mark, in the order of the flow."""
     ledger.register(BESIDE, beside, batch_size=2000, label=_("Who stands beside a changed binding"))
     ledger.register(ROOM_MONTH, room_months, batch_size=1, label=_("A month of every live room"))
-    ledger.register("roll_up", roll_up, batch_size=64, label=_("Daily totals of a provider"), about=_provider)
+    ledger.register("roll_up", roll_up, batch_size=16, label=_("Daily totals of a provider"), about=_provider)
     ledger.register("score", score.handle, debounce=DEBOUNCE, after="roll_up", label=_("Everybody's score of today"))
     ledger.register("tier", tier.handle, debounce=DEBOUNCE, after="score", label=_("Standings of every plan"))
     ledger.register("run", score.handle_run, label=_("An official run"), about=_run)
