@@ -64,8 +64,10 @@ def rates(expectations: Sequence[Expectation], first: date, last: date) -> Rates
     one uses that of all categories.
     """
     frozen: dict[str, dict[date, dict[str, tuple[int, int]]]] = defaultdict(lambda: defaultdict(dict))
-    for row in Benchmark.objects.filter(measure__in=[each.code for each in expectations], month__lt=last):
-        frozen[row.measure][row.month][row.category] = (int(row.numerator), int(row.denominator))
+    rows = Benchmark.objects.filter(measure__in=[each.code for each in expectations], month__lt=last)
+    # Without its members: every step of the roll-up asks for these, and a benchmark has as many as there are merchants.
+    for measure, month, category, *rate in rows.values_list("measure", "month", "category", "numerator", "denominator"):
+        frozen[measure][month][category] = (int(rate[0]), int(rate[1]))
     categories = sorted({category for by_month in frozen.values() for found in by_month.values() for category in found})
     categories = sorted({*categories, *GoodsCategory.values} - {ALL})
     wanted = months(first, last)
@@ -86,9 +88,10 @@ def granted_rates(first: date, last: date) -> list[tuple[date, Fraction]]:
 
     Days before the first official run read its benchmark too, so that numerator and expectation cover the same days.
     """
+    rows = Benchmark.objects.filter(measure=GRANTED, category=ALL).order_by("month")
     frozen = [
-        (row.month, Fraction(int(row.numerator), int(row.denominator)))
-        for row in Benchmark.objects.filter(measure=GRANTED, category=ALL).order_by("month")
+        (month, Fraction(int(numerator), int(denominator)))
+        for month, numerator, denominator in rows.values_list("month", "numerator", "denominator")
     ]
     if not frozen:
         return []

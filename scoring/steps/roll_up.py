@@ -13,12 +13,13 @@ from datetime import date
 
 import numpy as np
 from django.db import connection, transaction
+from numpy.typing import NDArray
 from psycopg import sql
 
 from ecosystem.ledger import Done, Mark
 from providers.measures import catalogue
 from scoring.steps.rolling import facts
-from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number, upsert
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, append, day_of, fetch, number, upsert
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.registered import add_registered, add_sums
 from scoring.steps.rolling.settled import add_settled
@@ -126,7 +127,12 @@ def _redo(providers: Ints, began: Ints, marked: Ints, delivered: Delivered) -> i
     add_streamers(days, delivered.first)
     changed += _write_totals(days, began)
     changed += _write_stocks(days, began)
-    return changed + _trim(providers, began, delivered.newest)
+    reaching = any(
+        first < begin or last > delivered.newest
+        for one, begin in zip(providers.tolist(), began.tolist(), strict=True)
+        for first, last in [extent.get(one, (begin, begin))]
+    )
+    return changed + (_trim(providers, began, delivered.newest) if reaching else 0)
 
 
 def _write_totals(days: Days, began: Ints) -> int:
@@ -150,13 +156,18 @@ def _write_totals(days: Days, began: Ints) -> int:
     base[rows[started]] = existing[started, 2:]
     fresh[:, 0] += base
     np.cumsum(fresh, axis=1, out=fresh)
-    same = np.zeros(days.shape, dtype=bool)
+    same, absent = np.zeros(days.shape, dtype=bool), np.ones(days.shape, dtype=bool)
     here = existing[~before]
     places = rows[~before], here[:, 0] - days.lo
+    absent[places] = False
     same[places] = np.all(fresh[places] == here[:, 2:], axis=1)
-    provider, day = np.nonzero(wanted & ~same)
-    keys = np.stack([day + days.lo, days.providers[provider]], axis=1)
-    return upsert("provider_cum", codes, np.concatenate([keys, fresh[provider, day]], axis=1))
+
+    def rows_of(chosen: NDArray[np.bool_]) -> Ints:
+        provider, day = np.nonzero(wanted & chosen)
+        return np.column_stack([day + days.lo, days.providers[provider], fresh[provider, day]])
+
+    changed = append("provider_cum", codes, rows_of(absent))
+    return changed + upsert("provider_cum", codes, rows_of(~absent & ~same))
 
 
 def _write_stocks(days: Days, began: Ints) -> int:

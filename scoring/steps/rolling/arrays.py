@@ -76,6 +76,23 @@ def _columns(content: bytes, width: int) -> Ints:
     return np.stack(columns, axis=1).astype(np.int64)
 
 
+def append(table: str, columns: Sequence[str], rows: Ints) -> int:
+    """Write (day, provider, values…) rows whose keys are not in the table; no value is UNKNOWN."""
+    if not len(rows):
+        return 0
+    day = np.dtype([("length", ">i4"), ("value", ">i4")])
+    filled = np.zeros(len(rows), np.dtype([("fields", ">i2"), ("day", day), ("cells", _CELL, (rows.shape[1] - 1,))]))
+    filled["fields"] = rows.shape[1]
+    filled["day"]["length"], filled["day"]["value"] = 4, rows[:, 0]
+    filled["cells"]["length"], filled["cells"]["value"] = 8, rows[:, 1:]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, ("day", "provider_id", *columns)))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_SIGNATURE + filled.tobytes() + b"\xff\xff")
+    return len(rows)
+
+
 def upsert(table: str, columns: Sequence[str], rows: Ints) -> int:
     """Write (day, provider, values…) rows into a table keyed by day and provider; UNKNOWN becomes NULL."""
     if not len(rows):
