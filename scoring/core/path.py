@@ -9,23 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.core.calculate import ZERO, gather, numbers
-from scoring.core.evaluate import evaluate
-from scoring.core.exact import ExactField
+from scoring.core.cheapest import Curves
+from scoring.core.evaluate import Evaluation, evaluate
+from scoring.core.exact import Exact, ExactField
+from scoring.core.floats import FloatField
 from scoring.core.formula import Operand, Reading, readings
 from scoring.core.inputs import Column, Inputs, State
-from scoring.core.numbers import Bools
+from scoring.core.numbers import Bools, Doubles, Integers
 from scoring.core.points import Anchors, Steps, ZScore
-from scoring.core.rubric import Leaf, Rubric
+from scoring.core.rubric import Leaf, Node, Rubric
 from scoring.core.score import Scores, score
 
 type Steppings = NDArray[np.object_]
+type Reached = Callable[[Scores], Bools]
+# By capability: which of its points a mix may bring it to.
+type Allowed = Mapping[str, Callable[[Doubles], Bools]]
 
 # Where an indicator is given directly there is no fact to count; it is moved in ten-thousandths.
 FINEST = Fraction(1, 10_000)
-# Copies tried at once for each lever of a search.
-FAN = 31
-# Places of an indicator's range at which the cheapest mix looks.
-PARTS = 20
+# Copies scored at once in a search, FAN for each case or more: many cost hardly more than one.
+COPIES, FAN = 250, 31
+# The cheapest mix is searched on a grid of costs: first with so many parts of each lever's way, then with up to so many
+# times as many, as long as the costs to be looked at are no more than that times as many.
+COARSE, FINER = 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,10 @@ class Change:
 class Path:
     """What leads to `grade`.
 
-    changes: each alone is enough; the smallest share of its indicator's range first.
-    mix: together they are enough at about the least sum of shares of their ranges; none can be left out.
+    The cost of a change is its share of the indicator's way: how far it moves, of how far it could move until its
+    points stop changing. The cost of several changes is the sum of theirs.
+    changes: each alone is enough; the cheapest first.
+    mix: together they are enough, at the least cost found. within: no other mix costs less by more than this.
     obstacles: gates that cap the grade below it whatever the indicators do ("gate:1").
     grade None = there is no further grade.
     """
@@ -58,6 +66,7 @@ class Path:
     obstacles: tuple[str, ...]
     changes: tuple[Change, ...]
     mix: tuple[Change, ...] = ()
+    within: Fraction = Fraction(0)
 
 
 def to_next_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
@@ -77,7 +86,8 @@ def to_next_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
     if caps:
         return Path(target, tuple(caps), ())
     trial = _Trial(rubric, inputs, row, better=True)
-    return _path(trial, target, lambda scores: (scores.grade >= 0) & (scores.grade < grade))
+    allowed = _above_floors(trial, target)
+    return _path(trial, target, lambda scores: (scores.grade >= 0) & (scores.grade < grade), allowed)
 
 
 def to_lower_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
@@ -87,7 +97,10 @@ def to_lower_grade(rubric: Rubric, inputs: Inputs, subject: str) -> Path:
     if grade < 0 or grade == len(rubric.grades) - 1:
         return Path(None, (), ())
     trial = _Trial(rubric, inputs, row, better=False)
-    return _path(trial, rubric.grades[grade + 1].code, lambda scores: scores.grade > grade)
+    allowed = _below_a_floor(trial, rubric.grades[grade].code)
+    return _path(
+        trial, rubric.grades[grade + 1].code, lambda scores: (scores.grade > grade) | (scores.grade < 0), allowed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +119,33 @@ class _Trial:
     """One subject in many copies, each with its indicators moved by so many steps."""
 
     def __init__(self, rubric: Rubric, inputs: Inputs, row: int, *, better: bool) -> None:
-        self.levers = _levers(rubric, inputs.take([row]), better)
-        self._rubric = rubric
+        alone = inputs.take([row])
+        self.rubric = rubric
+        self.better = better
+        self.made = evaluate(rubric, alone, ExactField(1))
+        self.levers = _levers(rubric, alone, self.made, better)
+        self.most: Steppings = np.array([lever.most for lever in self.levers], dtype=object)
         self._inputs = inputs
         self._row = row
-        self.root = rubric.root.code
 
     def score(self, steps: Steppings) -> Scores:
         """Score the copies; steps: (copies, levers) whole numbers."""
+        return score(self.rubric, self._moved(steps))
+
+    def points(self, steps: Steppings) -> Mapping[str, Doubles]:
+        """The points of the levers in the copies, as floats."""
+        with np.errstate(all="ignore"):
+            made = evaluate(self.rubric, self._moved(steps), FloatField(len(steps)))
+        return {lever.leaf.code: made.points(lever.leaf.code).number.floats() for lever in self.levers}
+
+    def _moved(self, steps: Steppings) -> Inputs:
         given = {
             Operand(lever.leaf.code, "given"): Column.of_fractions(
                 [lever.value + int(n) * lever.step if n else lever.value for n in column]
             )
             for lever, column in zip(self.levers, steps.T, strict=True)
         }
-        return score(self._rubric, self._inputs.repeated(self._row, len(steps)).with_columns(given))
+        return self._inputs.repeated(self._row, len(steps)).with_columns(given)
 
     def change(self, index: int, steps: int, scores: Scores, copy: int) -> Change:
         """Describe one moved indicator and the score of its copy."""
@@ -136,121 +161,128 @@ class _Trial:
         )
 
 
-def _path(trial: _Trial, grade: str, reached: Callable[[Scores], Bools]) -> Path:
-    if not trial.levers:
+def _path(trial: _Trial, grade: str, reached: Reached, allowed: Sequence[Allowed]) -> Path:
+    if not trial.levers or not reached(trial.score(trial.most[None, :]))[0]:
         return Path(grade, (), ())
-    return Path(grade, (), _singles(trial, reached), _mix(trial, reached))
+    mix, within = _mix(trial, reached, allowed)
+    return Path(grade, (), _singles(trial, reached), mix, within)
 
 
-def _singles(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
+def _singles(trial: _Trial, reached: Reached) -> tuple[Change, ...]:
     """Move every indicator by itself, all side by side, to the smallest sufficient step."""
-    most = np.array([lever.most for lever in trial.levers], dtype=object)
-    whole = np.diag(most)
+    whole = np.diag(trial.most)
     alive = np.flatnonzero(reached(trial.score(whole)))
     if not alive.size:
         return ()
-    rows = whole[alive]
-    rows[np.arange(alive.size), alive] = _least(trial, reached, rows, alive)
+    rows = _taken_back(trial, reached, whole[alive], alive, trial.most[alive])
     final = trial.score(rows)
     found = [(int(index), copy) for copy, index in enumerate(alive) if final.rated[copy]]
     found.sort(key=lambda one: Fraction(int(rows[one[1], one[0]]), trial.levers[one[0]].most))
     return tuple(trial.change(index, int(rows[copy, index]), final, copy) for index, copy in found)
 
 
-def _least(trial: _Trial, reached: Callable[[Scores], Bools], rows: Steppings, moved: NDArray[np.intp]) -> Steppings:
-    """Find for each row the fewest steps of its moved lever that are still enough; as the row stands is enough.
-
-    A score of many copies costs hardly more than one of few, so every round cuts the ranges into FAN + 1 parts.
-    """
+def _taken_back(
+    trial: _Trial, reached: Reached, rows: Steppings, moved: NDArray[np.intp], most: Steppings
+) -> Steppings:
+    """Take in each row its moved lever back by as many steps as can be, but no more than `most`."""
     cases = np.arange(len(rows))
-    high = rows[cases, moved]
-    low = np.zeros_like(high)
-    parts = np.arange(1, FAN + 1).astype(object)
+
+    def enough(ticks: Steppings) -> Bools:
+        fan = ticks.shape[1]
+        copies = np.repeat(rows, fan, axis=0)
+        copies[np.arange(len(copies)), np.repeat(moved, fan)] = ticks.ravel()
+        return reached(trial.score(copies)).reshape(ticks.shape)
+
+    taken, high = rows.copy(), rows[cases, moved]
+    taken[cases, moved] = _least(enough, np.maximum(high - most, 0), high)
+    return taken
+
+
+def _least(enough: Callable[[Steppings], Bools], low: Steppings, high: Steppings) -> Steppings:
+    """Find for each case the smallest number from low to high that is enough, which high is known to be."""
+    cases = np.arange(high.size)
+    parts = np.arange(1, max(FAN, COPIES // high.size) + 1).astype(object)
+    floor, low = low, low - 1
     while bool(np.any(high - low > 1)):
-        ticks = low[:, None] + (high - low)[:, None] * parts // (FAN + 1)
-        copies = np.repeat(rows, FAN, axis=0)
-        copies[np.arange(len(copies)), np.repeat(moved, FAN)] = ticks.ravel()
-        enough = reached(trial.score(copies)).reshape(ticks.shape)
-        first = np.where(enough.any(axis=1), enough.argmax(axis=1), FAN)
+        ticks = np.maximum(low[:, None] + (high - low)[:, None] * parts // (parts.size + 1), floor[:, None])
+        found = enough(ticks)
+        first = np.where(found.any(axis=1), found.argmax(axis=1), parts.size)
         fence = np.concatenate([low[:, None], ticks, high[:, None]], axis=1)
         low, high = fence[cases, first], fence[cases, first + 1]
     return high
 
 
-def _mix(trial: _Trial, reached: Callable[[Scores], Bools]) -> tuple[Change, ...]:
-    """Find the cheapest mix: the least sum of shares of the indicators' ranges that is enough together.
+def _mix(trial: _Trial, reached: Reached, allowed: Sequence[Allowed]) -> tuple[tuple[Change, ...], Fraction]:
+    """Find the cheapest mix, and by how much another one might still be cheaper.
 
-    Each indicator is tried alone at PARTS places of its range. The steepest pieces of these curves are taken first,
-    until re-scoring says it is enough; what is needless then is left out, and the last is taken back as far as it can.
+    On a grid of costs the best total for each cost is exact (see cheapest.py), and re-scoring says which is the first
+    that is enough. Off the grid each indicator moved may cost less by one part of its way.
     """
-    most = np.array([lever.most for lever in trial.levers], dtype=object)
-    ticks = [sorted({int(top) * part // PARTS for part in range(1, PARTS + 1)} - {0}) for top in most]
-    tried = [(index, tick) for index, places in enumerate(ticks) for tick in places]
-    alone = np.zeros((1 + len(tried), most.size), dtype=object)
-    for copy, (index, tick) in enumerate(tried, start=1):
-        alone[copy, index] = tick
-    points = np.nan_to_num(trial.score(alone).points[trial.root])
-    gains = np.abs(points[1:] - points[0])
-    pieces = sorted(
-        piece
-        for index, top in enumerate(most)
-        for piece in _steepest(
-            index, int(top), [(tick, gain) for (at, tick), gain in zip(tried, gains, strict=True) if at == index]
-        )
-    )
-    # Where only several together move the total (a minimum), no curve rises: then everything is tried at once.
-    stages = np.zeros((len(pieces) + 1, most.size), dtype=object)
-    for number, (_, index, tick) in enumerate(pieces):
-        stages[number:, index] = tick
-    stages[-1] = most
-    enough = np.flatnonzero(reached(trial.score(stages)))
-    if not enough.size:
-        return ()
-    row = _without_the_needless(trial, reached, stages[enough[0]][None, :], most)
-    taken = [pieces[enough[0]][1]] if enough[0] < len(pieces) else range(most.size)
-    for index in taken:
-        if row[0, index]:
-            row[0, index] = _least(trial, reached, row, np.array([index]))[0]
+    row, cost = _on_grid(trial, reached, allowed, COARSE, COARSE * len(trial.levers))
+    finer = max(1, min(FINER, COARSE * FINER // max(1, cost)))
+    row, _ = _on_grid(trial, reached, allowed, COARSE * finer, cost * finer)
+    for index in np.flatnonzero(row[0]):
+        part = -(-trial.most[[index]] // (COARSE * finer))
+        row = _taken_back(trial, reached, row, np.array([index]), part)
     final = trial.score(row)
-    moved = [index for index in range(most.size) if row[0, index]]
-    moved.sort(key=lambda index: -Fraction(int(row[0, index]), int(most[index])))
-    return tuple(trial.change(index, int(row[0, index]), final, 0) for index in moved)
+    moved = sorted(np.flatnonzero(row[0]), key=lambda index: -Fraction(int(row[0, index]), trial.levers[index].most))
+    changes = tuple(trial.change(int(index), int(row[0, index]), final, 0) for index in moved)
+    return changes, Fraction(len(trial.levers), COARSE * finer)
 
 
-def _without_the_needless(
-    trial: _Trial, reached: Callable[[Scores], Bools], row: Steppings, most: Steppings
-) -> Steppings:
-    """Leave out what the others do not need, the largest share of its range first."""
-    while (moved := np.flatnonzero(row[0])).size > 1:
-        copies = np.repeat(row, moved.size, axis=0)
-        copies[np.arange(moved.size), moved] = 0
-        needless = np.flatnonzero(reached(trial.score(copies)))
-        if not needless.size:
-            break
-        shares = [Fraction(int(row[0, moved[one]]), int(most[moved[one]])) for one in needless]
-        row = copies[needless[shares.index(max(shares))]][None, :]
-    return row.copy()
+def _on_grid(
+    trial: _Trial, reached: Reached, allowed: Sequence[Allowed], parts: int, budget: int
+) -> tuple[Steppings, int]:
+    """Find the cheapest row on a grid with so many parts of each lever's way, and its cost in parts."""
+    ways = np.arange(min(parts, budget) + 1).astype(object)
+    moved = trial.points(trial.most * ways[:, None] // parts)
+    curves = Curves(trial.rubric, trial.made, moved, budget, better=trial.better)
+    best, cost = trial.most[None, :], np.array([budget], dtype=object)
+    for one in allowed:
+        spent = np.array(list(map(curves.root(one).spent.__getitem__, moved))).T
+
+        def rows(costs: Steppings, spent: Integers = spent) -> Steppings:
+            found: Steppings = trial.most * spent[costs.ravel().astype(np.intp)].astype(object) // parts
+            return found
+
+        def enough(costs: Steppings, rows: Callable[[Steppings], Steppings] = rows) -> Bools:
+            return reached(trial.score(rows(costs))).reshape(costs.shape)
+
+        if enough(cost)[0]:
+            cost = _least(enough, np.zeros_like(cost), cost)
+            best = rows(cost)
+    return best, int(cost[0])
 
 
-def _steepest(index: int, most: int, curve: Sequence[tuple[int, float]]) -> Iterator[tuple[float, int, int]]:
-    """Yield (− gain per share of the range, indicator, place) along the upper hull of its curve, steepest first."""
-    at, gained = 0, 0.0
-    while ahead := [(gain - gained) / (tick - at) for tick, gain in curve if tick > at]:
-        slope = max(ahead)
-        if slope <= 0:
-            return
-        at, gained = max((tick, gain) for tick, gain in curve if tick > at and (gain - gained) / (tick - at) >= slope)
-        yield -slope * most, index, at
+def _above_floors(trial: _Trial, grade: str) -> list[Allowed]:
+    """Ways to hold a grade: without its floors, for a better one may be lowered to it, and with them all."""
+    least = _floor(trial.rubric, grade)
+    if least is None:
+        return [{}]
+    return [{}, {item.code: lambda points: points >= least for item in trial.rubric.capabilities}]
 
 
-def _levers(rubric: Rubric, alone: Inputs, better: bool) -> list[_Lever]:
+def _below_a_floor(trial: _Trial, grade: str) -> list[Allowed]:
+    """Ways to lose a grade: by the total, and by each capability that can be brought below the floor."""
+    least = _floor(trial.rubric, grade)
+    if least is None:
+        return [{}]
+    return [{}, *({item.code: lambda points: points < least} for item in trial.rubric.capabilities)]
+
+
+def _floor(rubric: Rubric, grade: str) -> float | None:
+    """The points from which a capability publishes what a grade's floors ask for; None if it has none."""
+    asked = [floor.every_capability_at_least for floor in rubric.floors if floor.grade == grade]
+    return float(max(asked) - Fraction(1, 2 * 10**rubric.published_decimals)) if asked else None
+
+
+def _levers(rubric: Rubric, alone: Inputs, made: Evaluation[Exact], better: bool) -> list[_Lever]:
     """List the indicators that have a value, take part, and can still move in the wanted direction."""
-    made = evaluate(rubric, alone, ExactField(1))
     levers = []
-    for leaf in rubric.leaves():
+    for leaf in _counting(rubric.root, made):
         result = made.leaves[leaf.code]
         end = _end(rubric, leaf, better)
-        if State(int(result.state[0])) is not State.VALUE or leaf.weight == 0 or end is None:
+        if State(int(result.state[0])) is not State.VALUE or end is None:
             continue
         value = result.value.number.fractions()[0]
         operand, slope = _slope(leaf, alone)
@@ -264,6 +296,14 @@ def _levers(rubric: Rubric, alone: Inputs, better: bool) -> list[_Lever]:
         if most > 0:
             levers.append(_Lever(leaf, operand, sign, value, sign * slope, int(most)))
     return levers
+
+
+def _counting(node: Node, made: Evaluation[Exact]) -> Iterator[Leaf]:
+    """List the indicators that the total depends on: with points and weight, and so all the nodes above them."""
+    result = made.nodes[node.code]
+    for child, taken in zip(node.children, result.taken, strict=True):
+        if taken[0]:
+            yield from [child] if isinstance(child, Leaf) else _counting(child, made)
 
 
 def _worth_moving(leaf: Leaf, value: Fraction, end: Fraction, better: bool) -> bool:
