@@ -1,6 +1,6 @@
 """Which providers a fact can reach: those bound to its merchant or room that day, in a role that carries the feed.
 
-Found by binary search in sorted arrays: as a join, the planner took minutes over fresh tables it had no statistics of.
+Found table by table: as a join, the planner took minutes over fresh tables it had no statistics of, or wrong ones.
 """
 
 from __future__ import annotations
@@ -169,13 +169,17 @@ def _by_person(reached: dict[int, int], rooms: Ints, days: Ints) -> None:
     """Note every provider that ever signed an account of the same person."""
     first: dict[int, int] = {}
     _note(first, rooms, days)
+    by_person: dict[str, int] = {}
     with connection.cursor() as cursor:
+        cursor.execute("SELECT id, person FROM providers_streamer WHERE id = ANY(%s)", [list(first)])
+        for room, person in cursor.fetchall():
+            by_person[person] = min(first[room], by_person.get(person, first[room]))
+        cursor.execute("SELECT id, person FROM providers_streamer WHERE person = ANY(%s)", [list(by_person)])
+        by_sister = {room: by_person[person] for room, person in cursor.fetchall()}
         cursor.execute(
-            "SELECT DISTINCT room.id, binding.provider_id FROM providers_streamer room"
-            " JOIN providers_streamer sister ON sister.person = room.person"
-            " JOIN providers_binding binding ON binding.streamer_id = sister.id AND binding.status = 'confirmed'"
-            " WHERE room.id = ANY(%s)",
-            [list(first)],
+            "SELECT streamer_id, provider_id FROM providers_binding"
+            " WHERE status = 'confirmed' AND streamer_id = ANY(%s)",
+            [list(by_sister)],
         )
         for room, provider in cursor.fetchall():
-            reached[provider] = min(first[room], reached.get(provider, first[room]))
+            reached[provider] = min(by_sister[room], reached.get(provider, by_sister[room]))
