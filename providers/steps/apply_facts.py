@@ -16,6 +16,7 @@ from providers.models import FACTS, HISTORY, Batch, DeliveredDay
 from providers.readers.facts import name_doubles
 from providers.readers.fields import as_date, as_number
 from providers.readers.rows import join_rows
+from providers.steps.copy_in import copy_in
 from providers.steps.copying import FactCopy, key_columns
 from providers.steps.standing import Comparison, compare, fetch, merge, remove
 
@@ -192,7 +193,8 @@ def add_delivered(batch: Batch, difference: Difference) -> None:
     known = {
         row.day: row for row in DeliveredDay.objects.filter(feed=batch.feed, subject=batch.subject, day__in=batch.days)
     }
-    rows = []
+    new: list[DeliveredDay] = []
+    changed: list[DeliveredDay] = []
     for day in batch.days:
         before = known.get(day)
         totals = dict(before.totals) if before else {}
@@ -202,7 +204,7 @@ def add_delivered(batch: Batch, difference: Difference) -> None:
         count = (before.rows if before else 0) + difference.rows_by_day.get(day, 0)
         if before and (before.measures, before.rows, before.totals) == (measures, count, totals):
             continue
-        rows.append(
+        (changed if before else new).append(
             DeliveredDay(
                 feed=batch.feed,
                 subject=batch.subject,
@@ -213,8 +215,9 @@ def add_delivered(batch: Batch, difference: Difference) -> None:
                 batch=batch,
             )
         )
+    copy_in(new)
     DeliveredDay.objects.bulk_create(
-        rows,
+        changed,
         batch_size=1000,
         update_conflicts=True,
         unique_fields=["feed", "subject", "day"],

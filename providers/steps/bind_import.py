@@ -128,7 +128,11 @@ def _hold(model: type[Merchant] | type[Streamer], ids: set[int | None]) -> None:
 
 def _known(rows: Sequence[BindingRow]) -> dict[Key, Binding]:
     """Return the confirmed bindings these rows speak of again."""
-    found = Binding.objects.confirmed().leads().filter(provider__in={row.provider_id for row in rows})
+    found = (
+        Binding.objects.confirmed()
+        .leads()
+        .filter(provider__in={row.provider_id for row in rows}, period__startswith__in={row.starts_on for row in rows})
+    )
     wanted = {row.key for row in rows}
     keyed = (((b.provider_id, b.merchant_id, b.streamer_id, b.role, b.period.lower), b) for b in found.iterator())
     return {key: binding for key, binding in keyed if key in wanted}

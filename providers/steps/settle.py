@@ -16,6 +16,7 @@ from providers.feeds import feeds
 from providers.models import Batch, RowError
 from providers.readers.faults import Faults, UnreadableFile
 from providers.readers.source import Source
+from providers.steps.copy_in import copy_in
 from providers.steps.delivery import BatchKeyTaken
 
 if TYPE_CHECKING:
@@ -140,11 +141,18 @@ def _attempt(batch: Batch, apply: Callable[[], Outcome]) -> Outcome:
 
 def _note_faults(batch: Batch, outcome: Outcome) -> None:
     notes = [(fault, False) for fault in outcome.faults.first()] or [(one, True) for one in outcome.warnings.first()]
-    RowError.objects.bulk_create(
-        RowError(
-            batch=batch, row=f.row, column=f.column, found=_storable(f.found), reason=f.reason, is_warning=is_warning
-        )
-        for f, is_warning in notes
+    copy_in(
+        [
+            RowError(
+                batch=batch,
+                row=fault.row,
+                column=fault.column,
+                found=_storable(fault.found),
+                reason=fault.reason,
+                is_warning=is_warning,
+            )
+            for fault, is_warning in notes
+        ]
     )
 
 

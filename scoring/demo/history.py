@@ -6,6 +6,8 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.db.models import F
+
 from ecosystem import ledger
 from ecosystem.clock import SHANGHAI
 from ecosystem.models import Notice
@@ -143,10 +145,8 @@ def current(world: World, users: Mapping[str, User]) -> None:
         tier_plans(AS_OF)
     _contests(world, users)
     # Nobody comes back to a year of unread notices.
-    for notice in Notice.objects.filter(
-        read_at=None, created_at__lt=datetime.combine(AS_OF, time(), SHANGHAI) - timedelta(days=10)
-    ):
-        Notice.objects.filter(pk=notice.pk).update(read_at=notice.created_at + timedelta(hours=5))
+    long_ago = datetime.combine(AS_OF, time(), SHANGHAI) - timedelta(days=10)
+    Notice.objects.filter(read_at=None, created_at__lt=long_ago).update(read_at=F("created_at") + timedelta(hours=5))
 
 
 def _contests(world: World, users: Mapping[str, User]) -> None:

@@ -17,6 +17,7 @@ from ecosystem import ledger
 from providers.choices import GoodsCategory
 from providers.models import Provider
 from providers.partitions import next_month
+from providers.steps.copy_in import copy_in
 from scoring.models import Benchmark
 from scoring.steps.rolling.arrays import Ints, fetch
 from scoring.steps.rolling.expected import EXPECTATIONS, GRANTED, Expectation
@@ -102,7 +103,9 @@ def granted_rates(first: date, last: date) -> list[tuple[date, Fraction]]:
 @transaction.atomic
 def freeze_month(month: date) -> list[Benchmark]:
     """Freeze the benchmarks of a closed month that are not frozen yet, and mark what is measured against them."""
-    frozen = [found for each in EXPECTATIONS for found in _freeze(each, month)]
+    known = set(Benchmark.objects.filter(month=month).values_list("measure", flat=True).distinct())
+    frozen = [found for each in EXPECTATIONS if each.code not in known for found in _benchmarks(each, month)]
+    copy_in(frozen)
     if frozen:
         _mark_working(month, cause=f"benchmarks of {month:%Y-%m}")
     return frozen
@@ -151,17 +154,14 @@ def _mark_working(from_day: date | None, *, cause: str) -> None:
     ledger.mark("roll_up", [(str(provider), from_day) for provider in working], cause=cause)
 
 
-def _freeze(each: Expectation, month: date) -> list[Benchmark]:
-    if Benchmark.objects.filter(measure=each.code, month=month).exists():
-        return []
+def _benchmarks(each: Expectation, month: date) -> list[Benchmark]:
     category, members = _members(each, month)
     groups = {ALL: members} if len(members) else {}
     for number, code in enumerate(GoodsCategory.values, start=1):
         found = members[category == number]
         if len(found) >= SMALLEST_COHORT:
             groups[code] = found
-    rows = [_benchmark(each.code, month, code, found) for code, found in sorted(groups.items())]
-    return Benchmark.objects.bulk_create(rows)
+    return [_benchmark(each.code, month, code, found) for code, found in sorted(groups.items())]
 
 
 def _members(each: Expectation, month: date) -> tuple[Ints, Ints]:
