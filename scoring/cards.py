@@ -93,11 +93,15 @@ class StepCard:
 
 @dataclass(frozen=True, slots=True)
 class PathCard:
-    """The way to another grade: ``steps`` suffice each alone, ``together`` as a mix; what stands in the way."""
+    """The way to another grade: ``steps`` suffice each alone, ``together`` as a mix; what stands in the way.
+
+    within: no other mix is cheaper by more than this, in percent of one indicator's way to where its points end.
+    """
 
     grade: str
     steps: tuple[StepCard, ...]
     together: tuple[StepCard, ...]
+    within: Decimal
     blocked_by: tuple[str, ...]
 
 

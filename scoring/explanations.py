@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, cast
 
 from django.core.cache import cache
@@ -223,6 +224,7 @@ def _path(searched: _Searched, search: Callable[[Rubric, Inputs, str], Path]) ->
         grade=found.grade,
         steps=tuple(_step(rubric, change, searched.total) for change in found.changes[:STEPS_SHOWN]),
         together=tuple(_step(rubric, change, searched.total) for change in found.mix),
+        within=Decimal(ceil(found.within * 1000)) / 10,
         blocked_by=tuple(wording.of_gates(rubric, found.obstacles)),
     )
 
