@@ -82,4 +82,5 @@ ACTIONS = {
     "review_run": _("Sign a run's review"),
     "publish_run": _("Publish a run"),
     "correct_run": _("Open a correcting run"),
+    "rerun_contested": _("Re-run the provider of an appeal"),
 }

@@ -139,8 +139,8 @@ def subject_changes(before: Score, after: Score, leaf: IndicatorCard) -> tuple[F
         span = now.until - now.since
         now = replace(now, measures=measures)
         then = replace(now, since=before.run.as_of - span, until=before.run.as_of)
-        old = subject_sums(before.provider_id, then, before.run.cut_off)
-        new = subject_sums(after.provider_id, now, after.run.cut_off)
+        old = subject_sums(before.provider_id, then, before.cut_off)
+        new = subject_sums(after.provider_id, now, after.cut_off)
         changes.append(_feed(now, old, new, language))
     return tuple(changes)
 

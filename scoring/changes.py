@@ -219,7 +219,7 @@ def _computed(before: Score, after: Score, rubrics: tuple[Rubric, Rubric]) -> Fo
 
 
 def _moment(score: Score) -> Moment:
-    return Moment(score.run.as_of, score.run.cut_off)
+    return Moment(score.run.as_of, score.cut_off)
 
 
 def _alone(score: Score, subject: str) -> Inputs | None:

@@ -124,7 +124,7 @@ def facts_behind(score: Score, leaf: IndicatorCard) -> Facts:
     batches: dict[int, list[FactGroup]] = defaultdict(list)
     tables = []
     for wanted in wanted_facts(leaf, score.run.as_of):
-        groups = fact_groups(score.provider_id, wanted, score.run.cut_off)
+        groups = fact_groups(score.provider_id, wanted, score.cut_off)
         for group in groups:
             batches[group.batch_id].append(group)
         if groups:
@@ -194,7 +194,7 @@ def fact_rows(score: Score, leaf: IndicatorCard) -> Iterator[tuple[object, ...]]
             "SELECT fact.day, fact.{key}, fact.batch_id, {values} FROM ({stood}) AS fact WHERE {carried}"
             " ORDER BY fact.day, fact.{key}, fact.batch_id"
         )
-        rows = _fetch(query, wanted, score.provider_id, score.run.cut_off, summed=False)
+        rows = _fetch(query, wanted, score.provider_id, score.cut_off, summed=False)
         named = named_subjects(wanted.subject, {row[1] for row in rows})
         keys = dict(Batch.objects.filter(pk__in={row[2] for row in rows}).values_list("pk", "key"))
         for day, subject, batch, *values in rows:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem.admin_base import StaffAdmin, Step, StepForm
 from scoring.models import Contest, Publication
-from scoring.steps import contest
+from scoring.steps import contest, publish
 
 
 class AnswerForm(StepForm):
@@ -21,7 +21,7 @@ class AnswerForm(StepForm):
     upheld = forms.BooleanField(
         label=_("The objection is right"),
         required=False,
-        help_text=_("A corrected fact then leads to a correcting run."),
+        help_text=_("Once the fact is corrected, re-run the provider from this page."),
     )
     answer = forms.CharField(label=_("Answer"), widget=forms.Textarea)
 
@@ -42,7 +42,7 @@ class ContestAdmin(StaffAdmin):
     list_display = ("created_at", "provider", "node", "status", "created_by", "answered_by", "answered_at")
     list_display_links = ("provider",)
     list_filter = ("status",)
-    list_select_related = ("provider", "created_by", "answered_by", "score")
+    list_select_related = ("provider", "created_by", "answered_by", "score__run")
     search_fields = ("provider__name", "text")
     ordering = ("status", "created_at", "pk")
     row_steps: ClassVar = (
@@ -53,6 +53,16 @@ class ContestAdmin(StaffAdmin):
             contest.answer_contest,
             AnswerForm,
             when=lambda row: row.status == Contest.Status.OPEN,
+        ),
+        Step(
+            "rerun",
+            _("Re-run the provider of an appeal"),
+            "run_scores",
+            publish.rerun_contested,
+            when=lambda row: row.status == Contest.Status.UPHELD and row.score.run.is_official,
+            explains=_(
+                "Opens a correcting run: this provider's inputs are read anew, everybody else keeps the published ones."
+            ),
         ),
     )
 

@@ -154,6 +154,13 @@ class Inputs:
             previous=None if self.previous is None else self.previous._picked(index, names),
         )
 
+    def spliced(self, other: "Inputs") -> "Inputs":
+        """The same subjects, those of `other` with its cells in place of their own; ValueError if one is not there."""
+        index = np.arange(len(self.subjects), dtype=np.intp)
+        for number, subject in enumerate(other.subjects):
+            index[self.row(subject)] = len(self.subjects) + number
+        return stacked([self, other])._picked(index, self.subjects)
+
     def row(self, subject: str) -> int:
         """Find the row of a subject; ValueError if it is not there."""
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 import psycopg
@@ -99,6 +99,24 @@ class Run(models.Model):
     )
     cut_off = models.DateTimeField(_("knowledge cut-off"), default=timezone.now)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.OPEN)
+    corrects = models.ForeignKey(
+        "self",
+        verbose_name=_("corrects"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="corrections",
+        help_text=_("The published run of the same day that this one supersedes once it is published."),
+    )
+    contest = models.ForeignKey(
+        "scoring.Contest",
+        verbose_name=_("appeal"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="runs",
+        help_text=_("Only its provider's inputs are read anew; everybody else keeps those of the corrected run."),
+    )
     input_digest = models.CharField(_("SHA-256 of the inputs"), max_length=64, blank=True)
     code_version = models.CharField(_("code version"), max_length=40, blank=True)
     rated = models.PositiveIntegerField(_("providers rated"), default=0)
@@ -148,6 +166,10 @@ class Run(models.Model):
                 condition=~Q(status__in=["reviewed", "published", "superseded"])
                 | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="run_corrects_officially",
+                condition=Q(corrects__isnull=True, contest__isnull=True) | Q(kind="official", corrects__isnull=False),
+            ),
             models.UniqueConstraint(
                 name="run_one_provisional_per_day", fields=["as_of"], condition=Q(kind="provisional")
             ),
@@ -166,6 +188,13 @@ class Run(models.Model):
     def through(self) -> date:
         """Return the last business day that the windows reach."""
         return self.as_of - timedelta(days=1)
+
+    def cut_off_of(self, provider_id: int) -> datetime:
+        """Return when the provider's inputs were read; a run for one appeal keeps everybody else's earlier moment."""
+        if self.contest is None or self.contest.provider_id == provider_id:
+            return self.cut_off
+        assert self.corrects is not None  # run_corrects_officially
+        return self.corrects.cut_off_of(provider_id)
 
     @property
     def is_official(self) -> bool:

@@ -13,6 +13,8 @@ from providers.models import Provider
 from scoring.models.runs import Run
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.auth.models import AnonymousUser
 
     from ecosystem.models import User
@@ -87,3 +89,8 @@ class Score(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.published} {self.grade}"
+
+    @property
+    def cut_off(self) -> datetime:
+        """Return when the inputs of this score were read."""
+        return self.run.cut_off_of(self.provider_id)

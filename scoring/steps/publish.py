@@ -23,7 +23,7 @@ from ecosystem.roles import require
 from ecosystem.steps.notify import notify
 from providers.models import Membership
 from scoring.errors import PublicationBlocked, RubricFrozen, SecondPersonNeeded
-from scoring.models import Publication, RubricVersion, Run, Score
+from scoring.models import Contest, Publication, RubricVersion, Run, RunInput, Score
 from scoring.review import is_blocked
 from scoring.steps.benchmarks import freeze_granted
 from scoring.steps.rubrics import newest_rubric
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ecosystem.models import User
+    from scoring.core.inputs import Inputs
 
 Status = Run.Status
 
@@ -65,7 +66,7 @@ def freeze_run(run_id: int, *, actor: User) -> Run:
     run = Run.objects.select_for_update(of=("self",)).select_related("rubric_version").get(pk=run_id)
     _hold_totals()
     cut_off = timezone.now()
-    inputs = windows(run.rubric_version.as_core(), as_of=run.as_of)
+    inputs = _inputs_now(run)
     run = Run.objects.advance(
         run_id, needs=[Status.OPEN], leaves=Status.FROZEN, cut_off=cut_off, input_digest=inputs.sha256
     )
@@ -73,6 +74,16 @@ def freeze_run(run_id: int, *, actor: User) -> Run:
     ledger.mark("run", [(str(run.pk), None)], cause="frozen")
     AuditEntry.objects.record(Verb.PUBLISH, "freeze_run", run, actor=actor, detail={"inputs": run.input_digest})
     return run
+
+
+def _inputs_now(run: Run) -> Inputs:
+    """Read everybody's inputs, or, for an appeal, its provider's, and keep the corrected run's for the others."""
+    rubric = run.rubric_version.as_core()
+    if run.contest is None or run.corrects is None:
+        return windows(rubric, as_of=run.as_of)
+    kept = RunInput.objects.matrix(run.corrects)
+    assert kept is not None  # no run is published without inputs
+    return kept.spliced(windows(rubric, as_of=run.as_of, providers=[run.contest.provider_id]))
 
 
 def _hold_totals() -> None:
@@ -151,7 +162,31 @@ def publish_run(run_id: int, *, actor: User) -> Publication:
 def correct_run(run_id: int, *, actor: User) -> Run:
     """Open a run of the same day and rubric version; publishing it supersedes this one, which stays as it is."""
     require(actor, "run_scores")
-    published = Run.objects.select_related("rubric_version").get(pk=run_id)
+    return _correct(Run.objects.get(pk=run_id), None, actor=actor)
+
+
+@transaction.atomic(durable=True)
+def rerun_contested(contest_id: int, *, actor: User) -> Run:
+    """Open a correcting run in which only the inputs of an upheld appeal's provider are read anew.
+
+    Same day and rubric version; ranks follow, as they compare everybody. The contested scores stay as they are.
+    """
+    require(actor, "run_scores")
+    contest = Contest.objects.select_related("score__run").get(pk=contest_id)
+    if contest.status != Contest.Status.UPHELD:
+        raise WrongStatus(
+            _("The contest is %(found)s; only an upheld one leads to a new run.")
+            % {"found": contest.get_status_display()}
+        )
+    # Another correction may have superseded the contested run meanwhile.
+    day = contest.score.run.as_of
+    published = Run.objects.official().filter(as_of=day, status=Status.PUBLISHED).first()
+    if published is None or not contest.score.run.is_official:
+        raise WrongStatus(_("Only a published score is corrected by a run; provisional ones follow the facts."))
+    return _correct(published, contest, actor=actor)
+
+
+def _correct(published: Run, contest: Contest | None, *, actor: User) -> Run:
     if published.status != Status.PUBLISHED:
         raise WrongStatus(
             _("The run is %(found)s; only a published one is corrected.") % {"found": published.get_status_display()}
@@ -160,9 +195,17 @@ def correct_run(run_id: int, *, actor: User) -> Run:
         kind=Run.Kind.OFFICIAL,
         as_of=published.as_of,
         rubric_version=published.rubric_version,
+        corrects=published,
+        contest=contest,
         opened_by=actor,
     )
-    AuditEntry.objects.record(Verb.PUBLISH, "correct_run", run, actor=actor, detail={"corrects": published.pk})
+    AuditEntry.objects.record(
+        Verb.PUBLISH,
+        "correct_run" if contest is None else "rerun_contested",
+        run,
+        actor=actor,
+        detail={"corrects": published.pk, "contest": None if contest is None else contest.pk},
+    )
     return run
 
 

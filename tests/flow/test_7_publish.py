@@ -22,7 +22,7 @@ from scoring.errors import PublicationBlocked, RubricFrozen, SecondPersonNeeded
 from scoring.explanations import card
 from scoring.models import Publication, Run, RunInput, Score
 from scoring.review import review_facts
-from scoring.steps import publish
+from scoring.steps import contest, publish
 from scoring.steps.score import compute_run, store_inputs
 from tests import factories
 from tests.scoring import rows
@@ -299,3 +299,60 @@ def test_twins_publish_once() -> None:
     assert Run.objects.filter(status=Run.Status.SUPERSEDED).count() == 3
     assert Publication.objects.filter(supersedes=None).count() == 1
     assert ledger.oldest_mark_age("run") is None
+
+
+def test_an_upheld_appeal_runs_its_provider_again_and_nobody_else() -> None:
+    rows.rubric()
+    rating, publisher = rows.staff(Role.RATING), rows.staff(Role.RATING)
+    ours, theirs = (factories.provider(approved_on=SINCE) for _ in range(2))
+    owner = factories.owner(ours)
+    shops = {one: rows.trading(one, orders=10, sessions=1, since=SINCE)[0] for one in (ours, theirs)}
+    rows.drain("roll_up", "score")
+
+    def publish_next(run: Run) -> Run:
+        publish.freeze_run(run.pk, actor=rating)
+        rows.drain("run")
+        publish.review_run(run.pk, note="已核对", actor=rating)
+        publish.publish_run(run.pk, actor=publisher)
+        run.refresh_from_db()
+        return run
+
+    first = publish_next(publish.open_run(rows.AS_OF, actor=rating))
+    contested = Score.objects.get(run=first, provider=ours)
+    filed = contest.file_contest(contested.pk, text="六月有订单未计入", actor=owner)
+    with pytest.raises(WrongStatus):
+        publish.rerun_contested(filed.pk, actor=rating)
+    day = rows.AS_OF - timedelta(days=1)
+    late = [f"{day},{shop.code},710" for shop in shops.values()]
+    rows.deliver("sales", "day,merchant,paid_orders", late)
+    rows.drain("roll_up", "score")
+    contest.answer_contest(filed.pk, upheld=True, answer="已更正", actor=rating)
+    with pytest.raises(NotAllowed):
+        publish.rerun_contested(filed.pk, actor=owner)
+
+    second = publish_next(publish.rerun_contested(filed.pk, actor=rating))
+    first.refresh_from_db()
+    assert (first.status, second.corrects, second.contest) == (Run.Status.SUPERSEDED, first, filed)
+    assert second.rubric_version == first.rubric_version
+    points = {score.provider_id: score.published for score in Score.objects.filter(run=second)}
+    assert points == {ours.pk: Decimal("95.0"), theirs.pk: Decimal("60.0")}, "only the appeal's provider is read anew"
+    assert Score.objects.get(pk=contested.pk).published == Decimal("60.0"), "the old result is kept"
+    before, after = (RunInput.objects.get(run=run).as_core() for run in (first, second))
+    row = before.row(str(theirs.pk))
+    assert after.take([row]).to_bytes() == before.take([row]).to_bytes()
+    cut_offs = {score.provider_id: score.cut_off for score in Score.objects.filter(run=second)}
+    assert cut_offs == {ours.pk: second.cut_off, theirs.pk: first.cut_off}
+    rerun = AuditEntry.objects.about(second).get(action="rerun_contested")
+    assert rerun.detail == {"corrects": first.pk, "contest": filed.pk}
+
+    # The other provider's appeal corrects what stands now, and keeps the first correction.
+    other = contest.file_contest(
+        Score.objects.get(run=first, provider=theirs).pk, text="同上", actor=factories.owner(theirs)
+    )
+    contest.answer_contest(other.pk, upheld=True, answer="已更正", actor=rating)
+    third = publish_next(publish.rerun_contested(other.pk, actor=rating))
+    assert third.corrects == second
+    points = {score.provider_id: score.published for score in Score.objects.filter(run=third)}
+    assert points == {ours.pk: Decimal("95.0"), theirs.pk: Decimal("95.0")}
+    cut_offs = {score.provider_id: score.cut_off for score in Score.objects.filter(run=third)}
+    assert cut_offs == {ours.pk: second.cut_off, theirs.pk: third.cut_off}

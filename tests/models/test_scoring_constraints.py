@@ -217,6 +217,11 @@ def _() -> None:
     run("reviewed", reviewed_by=None)
 
 
+@CASES.breaks("run_corrects_officially")
+def _() -> None:
+    run(kind="provisional", corrects=run())
+
+
 @CASES.breaks("run_one_provisional_per_day")
 def _() -> None:
     run(kind="provisional")

@@ -255,6 +255,7 @@ DELIVER = "sign-in visitor | ok machine administrator | denied *"
 DELIVER_NEVER = "sign-in visitor | no-method machine administrator | denied *"
 
 # What-ifs are for staff; views that ask who may use them before they ask how refuse others first.
+    "scoring_contest/rerun": "rating",
 TRY = "sign-in visitor | ok staff | denied *"
 TRY_NEVER = "sign-in visitor | no-method staff | denied *"
 
