@@ -75,11 +75,16 @@ def roll_up(scopes: Mapping[str, date | None]) -> Done:
         return Done(changed, [Mark("score", "current")] if changed else [])
     beginnings = _beginnings(providers, delivered)
     known = providers[np.isin(providers, list(beginnings))]
+    began = np.array([beginnings[int(one)] for one in known], dtype=np.int64)
+    reach = _Reach.load(known)
+    # Whoever else may be behind is found by the first step after the delivered days or somebody's beginning changed.
+    moved = len(known) < len(providers) or not _stands(delivered) or reach.moved(began, delivered.newest)
     changed = _clear(providers[~np.isin(providers, known)])
     if len(known):
         marked = np.array([_day(scopes[str(provider)], delivered) for provider in known.tolist()], dtype=np.int64)
-        changed += _redo(known, np.array([beginnings[int(one)] for one in known], dtype=np.int64), marked, delivered)
-    behind = _behind(delivered, set(providers.tolist()))
+        changed += _redo(known, began, reach.needed(began, marked), delivered)
+        changed += _trim(known, began, delivered.newest) if moved else 0
+    behind = _behind(delivered, set(providers.tolist())) if moved else []
     return Done(changed, [Mark("score", "current"), *behind])
 
 
@@ -91,7 +96,7 @@ def rebuild(providers: Ints) -> None:
         return
     known = np.array(sorted(beginnings), dtype=np.int64)
     began = np.array([beginnings[int(one)] for one in known], dtype=np.int64)
-    _redo(known, began, np.full(len(known), delivered.first, dtype=np.int64), delivered)
+    _redo(known, began, began, delivered)
 
 
 def _day(from_day: date | None, delivered: Delivered) -> int:
@@ -110,29 +115,58 @@ def _beginnings(providers: Ints, delivered: Delivered) -> dict[int, int]:
     return {one: max(began, delivered.first) for one, began in found.items() if began <= delivered.newest}
 
 
-def _redo(providers: Ints, began: Ints, marked: Ints, delivered: Delivered) -> int:
-    """Compute and write the days from the earliest day any of the providers needs; return rows changed."""
-    found = fetch(sql.SQL(_EXTENTS), 3, {"providers": providers.tolist()}).tolist()
-    extent = {one: (first, last) for one, first, last in found}
-    needed = []
-    for one, begin, mark in zip(providers.tolist(), began.tolist(), marked.tolist(), strict=True):
-        first, last = extent.get(one, (-1, -1))
-        needed.append(begin if first != begin else max(begin, min(mark, last + 1)))
-    lo, hi = min(*needed, delivered.newest), delivered.newest + 1
-    days = Days.between(providers, lo, hi)
-    facts.add_flows(days)
-    add_sums(days)
-    changed = add_settled(days)
-    add_registered(days)
-    add_streamers(days, delivered.first)
-    changed += _write_totals(days, began)
-    changed += _write_stocks(days, began)
-    reaching = any(
-        first < begin or last > delivered.newest
-        for one, begin in zip(providers.tolist(), began.tolist(), strict=True)
-        for first, last in [extent.get(one, (begin, begin))]
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """The first and the last day of the providers' totals as they stand; −1 where there are none."""
+
+    first: Ints
+    last: Ints
+
+    @classmethod
+    def load(cls, providers: Ints) -> _Reach:
+        found = fetch(sql.SQL(_EXTENTS), 3, {"providers": providers.tolist()})
+        ends = np.full((2, len(providers)), -1, dtype=np.int64)
+        ends[:, np.searchsorted(providers, found[:, 0])] = found[:, 1:].T
+        return cls(*ends)
+
+    def moved(self, began: Ints, newest: int) -> bool:
+        """Tell whether any totals begin on another day than they should, or go on too long."""
+        return bool(np.any((self.first >= 0) & (self.first != began)) or np.any(self.last > newest))
+
+    def needed(self, began: Ints, marked: Ints) -> Ints:
+        """Return the first day to redo of each provider."""
+        return np.where(self.first == began, np.maximum(began, np.minimum(marked, self.last + 1)), began)
+
+
+def _stands(delivered: Delivered) -> bool:
+    """Tell whether anybody has totals of the first and of the newest delivered day."""
+    query = (
+        "SELECT EXISTS (SELECT FROM provider_cum WHERE day = %s) AND EXISTS (SELECT FROM provider_cum WHERE day = %s)"
     )
-    return changed + (_trim(providers, began, delivered.newest) if reaching else 0)
+    with connection.cursor() as cursor:
+        cursor.execute(query, [day_of(delivered.first), day_of(delivered.newest)])
+        return bool(cursor.fetchone()[0])
+
+
+def _redo(providers: Ints, began: Ints, needed: Ints, delivered: Delivered) -> int:
+    """Compute and write the days from those needed on; return rows changed.
+
+    Providers that need about as many days go together, so that a late fact of one redoes no long past of the others.
+    """
+    lateness = np.array([int(days).bit_length() for days in delivered.newest + 1 - needed])
+    changed = 0
+    for number_of_bits in np.unique(lateness):
+        part = lateness == number_of_bits
+        lo = min(int(needed[part].min()), delivered.newest)
+        days = Days.between(providers[part], lo, delivered.newest + 1)
+        facts.add_flows(days)
+        add_sums(days)
+        changed += add_settled(days)
+        add_registered(days)
+        add_streamers(days, delivered.first)
+        changed += _write_totals(days, began[part])
+        changed += _write_stocks(days, began[part])
+    return changed
 
 
 def _write_totals(days: Days, began: Ints) -> int:
