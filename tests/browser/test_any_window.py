@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from ecosystem.models import OutboxMessage
 from providers.models import Binding
 from scoring import current
+from scoring.steps.score import score_population
 from tests import factories
 from tests.browser.market import DAYS, open_market
+from tests.scoring import rows
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Arrive
@@ -53,9 +56,13 @@ def test_on_a_phone(arrive: Arrive, language: str) -> None:
     person.language = language
     person.save()
     owner = arrive("owner", **PHONE).be(person)
+    score_population(rows.AS_OF - timedelta(days=7))
     for page in (
         "score",
         "score/history",
+        "score/change",
+        "score/replay",
+        "score/gmv",
         "plan",
         "figures",
         "contests",

@@ -74,6 +74,7 @@ def read_score(owner: Visitor, market: Market) -> Score:
     owner.look("score")
     assert f"{score.published:.1f}" in owner.text()
     assert owner.page.locator(".as-of-provisional").count() > 0
+    assert owner.page.locator("table.way").count() > 0
     owner.follow(f"a[href='/score/{score.pk}/S1/']")
     owner.look("indicator")
     batch = Batch.objects.get(feed="sales")
