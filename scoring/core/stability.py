@@ -16,8 +16,9 @@ from scoring.core.score import Scores
 DRAWS = 1000
 NOISE = Fraction(1, 4)
 LOW, HIGH = Fraction(5, 100), Fraction(95, 100)
-# Cells of (draws, subjects) held at once.
-BLOCK = 2_000_000
+# Cells of (draws, subjects) judged at once, and ranks held at either end: they bound the memory of any population.
+BLOCK = 1_000_000
+KEPT = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,19 +47,51 @@ def stability(scores: Scores, *, seed: bytes, draws: int = DRAWS, noise: Fractio
     rated = scores.rated
     draw = _Draw(scores, _factors(scores.rubric, seed, draws, float(noise)))
     same = np.zeros(rated.size, dtype=np.int64)
-    ranks = np.zeros((int(rated.sum()), draws), dtype=np.int32)
+    low, high = (max(0, -(-draws * share.numerator // share.denominator) - 1) for share in (LOW, HIGH))
+    count = int(rated.sum())
+    lowest, highest = _Smallest(count, low + 1, draws), _Smallest(count, draws - high, draws)
     step = max(1, BLOCK // max(1, rated.size))
     for first in range(0, draws, step):
-        block = slice(first, min(first + step, draws))
-        units, grade = draw.judge(block)
+        units, grade = draw.judge(slice(first, min(first + step, draws)))
         same += np.sum(grade == scores.grade, axis=0)
-        for row, place in zip(units, range(block.start, block.stop), strict=True):
-            ranks[:, place] = _ranks(row[rated])
-    low, high = (max(0, -(-draws * share.numerator // share.denominator) - 1) for share in (LOW, HIGH))
-    ranks.partition((low, high), axis=1)
+        ranks = np.array([_ranks(row[rated]) for row in units], dtype=np.int32)
+        lowest.add(ranks)
+        highest.add(-ranks)
     ends = np.zeros((2, rated.size), dtype=np.int64)
-    ends[:, rated] = ranks[:, (low, high)].T
+    ends[:, rated] = lowest.largest(), -highest.largest()
     return Stability(draws, noise, np.where(rated, same / draws, np.nan), ends[0], ends[1])
+
+
+class _Smallest:
+    """The smallest numbers of each subject, so many, out of all that come."""
+
+    def __init__(self, subjects: int, count: int, most: int) -> None:
+        """`most` numbers will come at most; fewer are held at once where subjects are many."""
+        self._count = count
+        self._next = count
+        width = count + max(16, min(most, KEPT // max(1, subjects) - count))
+        self._held = np.full((subjects, width), np.iinfo(np.int32).max, dtype=np.int32)
+
+    def add(self, numbers: Integers) -> None:
+        """Take some more numbers of each subject: (numbers, subjects)."""
+        while len(numbers):
+            if self._next == self._held.shape[1]:
+                self._sift()
+            taken = numbers[: self._held.shape[1] - self._next]
+            self._held[:, self._next : self._next + len(taken)] = taken.T
+            self._next += len(taken)
+            numbers = numbers[len(taken) :]
+
+    def largest(self) -> Integers:
+        """The largest of the smallest numbers."""
+        self._sift()
+        found: Integers = self._held[:, self._count - 1]
+        return found
+
+    def _sift(self) -> None:
+        # What is left behind is no smaller than what is kept, so it does no harm until it is written over.
+        self._held.partition(self._count - 1, axis=1)
+        self._next = self._count
 
 
 def _factors(rubric: Rubric, seed: bytes, draws: int, noise: float) -> dict[str, Doubles]:

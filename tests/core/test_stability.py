@@ -105,3 +105,17 @@ def test_gates_hold_in_every_draw() -> None:
     inputs = given(["p"], X=[100], Y=[100]).with_columns({Operand("bad", "last", together=("bad",)): Column.of([1])})
     assert score(rules, inputs).grade_code(0) == "C"
     assert drawn(rules, inputs, draws=10).same_grade.tolist() == [1]
+
+
+def test_few_ranks_held_at_once_give_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = given(
+        [str(row) for row in range(30)], X=[7 * row % 31 for row in range(30)], Y=[row % 5 for row in range(30)]
+    )
+    whole = drawn(two(), inputs, draws=300)
+    monkeypatch.setattr("scoring.core.stability.KEPT", 0)
+    monkeypatch.setattr("scoring.core.stability.BLOCK", 70)
+    sifted = drawn(two(), inputs, draws=300)
+    assert sifted.rank_low.tolist() == whole.rank_low.tolist()
+    assert sifted.rank_high.tolist() == whole.rank_high.tolist()
+    assert sifted.same_grade.tolist() == whole.same_grade.tolist()
+    assert len(set(whole.rank_high - whole.rank_low)) > 3
