@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from providers.choices import BindingRole, GoodsCategory, ProviderCategory, Province
 from providers.measures import SUBJECTS, Subject, catalogue
@@ -15,6 +15,26 @@ from providers.models import Base, OperatorCertificate, Violation
 from providers.models.facts import key_columns
 from providers.readers.columns import Column, Layout
 
+FEED_NAMES = {
+    "belts": pgettext_lazy("feed", "Industrial belts"),
+    "bases": pgettext_lazy("feed", "Bases"),
+    "providers": pgettext_lazy("feed", "Service providers"),
+    "merchants": pgettext_lazy("feed", "Merchants"),
+    "streamers": pgettext_lazy("feed", "Streamers"),
+    "bindings": pgettext_lazy("feed", "Bindings"),
+    "operated_sessions": pgettext_lazy("feed", "Operated sessions"),
+    "operator_certificates": pgettext_lazy("feed", "Operator certificates"),
+    "violations": pgettext_lazy("feed", "Violation cases"),
+    "sales": pgettext_lazy("feed", "Sales"),
+    "settlement": pgettext_lazy("feed", "Settlement"),
+    "supply": pgettext_lazy("feed", "Supply"),
+    "refunds": pgettext_lazy("feed", "Refunds"),
+    "live": pgettext_lazy("feed", "Live sessions"),
+    "people": pgettext_lazy("feed", "People"),
+    "service": pgettext_lazy("feed", "Service and fulfilment"),
+    "traffic": pgettext_lazy("feed", "Traffic and marketing"),
+    "provider_report": pgettext_lazy("feed", "Providers' own reports"),
+}
 KEY_HELP = {
     "day": gettext_noop("Business day (Asia/Shanghai), like 2021-07-31."),
     "merchant": gettext_noop("Code of a registered merchant."),
@@ -277,6 +297,11 @@ def fact_feeds() -> tuple[str, ...]:
 def feeds() -> tuple[str, ...]:
     """Return the names of all feeds, registers first: the order in which a newcomer sends them."""
     return (*REGISTER_LAYOUTS, *fact_feeds())
+
+
+def feed_name(feed: str) -> str:
+    """Return what a feed is called in the reader's language."""
+    return str(FEED_NAMES[feed])
 
 
 def layouts(feed: str) -> tuple[Layout, ...]:

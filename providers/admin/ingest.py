@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from ecosystem.admin_base import StaffAdmin, Step
+from providers.feeds import feed_name
 from providers.models import Batch
 from providers.row_errors import row_errors_csv
 from providers.steps.undo_batch import undo_batch
@@ -24,7 +25,7 @@ class BatchAdmin(StaffAdmin):
     sight = "see_batches"
     list_display = (
         "received_at",
-        "feed",
+        "feed_text",
         "key",
         "status",
         "rows",
@@ -57,6 +58,11 @@ class BatchAdmin(StaffAdmin):
             grave=True,
         ),
     )
+
+    @admin.display(description=_("feed"), ordering="feed")
+    def feed_text(self, row: Batch) -> str:
+        """Name the feed."""
+        return feed_name(row.feed)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the download of row errors."""

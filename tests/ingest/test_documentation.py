@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from providers.feeds import layouts
+from providers.feeds import FEED_NAMES, feeds, layouts
 from providers.management.commands.feed_columns import document, markdown
 from providers.readers.mapping import read_mapping
 
@@ -16,6 +16,10 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "providers" / "mappings").glob("*
 
 def test_the_page_shows_the_columns_there_are():
     assert markdown() in document().read_text(encoding="utf-8")
+
+
+def test_every_feed_has_a_name():
+    assert set(FEED_NAMES) == set(feeds())
 
 
 def test_the_mapping_on_the_page_is_one():
