@@ -42,6 +42,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _table(_("Providers"), "store", "providers_provider"),
                 _table(_("Documents"), "description", "providers_qualification"),
                 _table(_("Bindings"), "link", "providers_binding"),
+                _table(_("Conflicts"), "balance", "providers_conflict"),
                 {"title": _("Who gets this order?"), "icon": "help", "link": reverse_lazy("providers:order")},
                 _table(_("Merchants"), "shopping_bag", "providers_merchant"),
                 _table(_("Streamers"), "videocam", "providers_streamer"),

@@ -60,6 +60,12 @@ KINDS: dict[str, Wording] = {
     ),
     "share_accepted": Wording(_("{provider} has accepted the share of {share_text} in {subject}.")),
     "share_declined": Wording(_("{provider} has declined the share of {share_text} in {subject}.")),
+    "conflict_opened": Wording(
+        _("{provider} claims {subject}, which you serve. Say why the days are yours until {answer_day}."), by_mail=True
+    ),
+    "conflict_waiting": Wording(_("{provider} claims {subject}: a conflict case waits for the arbiter.")),
+    "conflict_answered": Wording(_("There is new evidence in the conflict about {subject}.")),
+    "conflict_decided": Wording(_("The conflict about {subject} is decided: {reason}"), by_mail=True),
     "violation_recorded": Wording(_("A violation was recorded against {provider}: {violation}"), by_mail=True),
     # ingest and work
     "batch_refused": Wording(_("The batch {batch} was refused: {errors_count} rows have errors.")),

@@ -43,6 +43,7 @@ MAY: dict[str, frozenset[Role]] = {
     "suspend_provider": frozenset({Role.GOVERNANCE}),
     "decide_violation": frozenset({Role.GOVERNANCE}),
     "bind": frozenset({Role.RECRUITING, Role.CATEGORY_REGION}),
+    "decide_conflict": frozenset({Role.GOVERNANCE}),
     "ingest": frozenset({Role.MACHINE, Role.ADMINISTRATOR}),
     "undo_batch": frozenset({Role.ADMINISTRATOR}),
     "edit_rubric": frozenset({Role.RATING}),

@@ -203,6 +203,8 @@ ADMIN_CSP = SECURE_CSP | {
 # Days from the proposal of a transfer to its first day, and from the end of a sister company's binding to the next.
 COOL_DOWN_DAYS = env_number("PORTAL_COOL_DOWN_DAYS", 30)
 SISTER_COOL_DOWN_DAYS = env_number("PORTAL_SISTER_COOL_DOWN_DAYS", 180)
+# Days the other side of a conflict has for its answer before the arbiter may decide without it.
+CONFLICT_ANSWER_DAYS = env_number("PORTAL_CONFLICT_ANSWER_DAYS", 7)
 
 # Where links in mails lead, without a slash at its end; `up` sets it to the port it took.
 PORTAL_URL = env_text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")

@@ -3,13 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from providers import api, api_attribution, api_ingest
+from providers import api, api_attribution, api_conflicts, api_ingest
 
 router = SimpleRouter()
 router.register("providers", api.ProviderViewSet, basename="api-provider")
 router.register("merchants", api.MerchantViewSet, basename="api-merchant")
 router.register("streamers", api.StreamerViewSet, basename="api-streamer")
 router.register("bindings", api.BindingViewSet, basename="api-binding")
+router.register("conflicts", api_conflicts.ConflictViewSet, basename="api-conflict")
 router.register("batches", api_ingest.BatchViewSet, basename="api-batch")
 
 urlpatterns = [

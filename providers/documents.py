@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 
 from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import FileResponse
 from django.utils.translation import gettext as _
 
 from providers.errors import FileRefused
-from providers.models import Qualification
+from providers.models import Evidence, Qualification
 
 LARGEST_BYTES = 10 * 1024 * 1024
 # The first bytes say what a file is; its name and the browser's word do not.
@@ -37,13 +38,28 @@ def checked(upload: UploadedFile[bytes]) -> File[bytes]:
     return File(upload.file, name=f"{secrets.token_hex(16)}.{extension}")
 
 
-def download(document: Qualification) -> FileResponse:
-    """Hand a document out so that no browser runs anything in it."""
-    extension = PurePosixPath(str(document.file.name)).suffix.removeprefix(".")
+def keep(row: Qualification | Evidence, upload: UploadedFile[bytes] | None) -> None:
+    """Insert a row with its upload, checked; the stored file goes where the row cannot stay."""
+    kept = checked(upload) if upload is not None else None
+    if kept is not None:
+        row.file.save(str(kept.name), kept, save=False)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except Exception:
+        # The row rolls back by itself, the stored file does not.
+        if kept is not None:
+            row.file.delete(save=False)
+        raise
+
+
+def download(row: Qualification | Evidence, name: str) -> FileResponse:
+    """Hand a paper out so that no browser runs anything in it."""
+    extension = PurePosixPath(str(row.file.name)).suffix.removeprefix(".")
     response = FileResponse(
-        document.file.open("rb"),
+        row.file.open("rb"),
         as_attachment=True,
-        filename=f"{document.kind}-{document.pk}.{extension}",
+        filename=f"{name}-{row.pk}.{extension}",
         content_type=_TYPES.get(extension, "application/octet-stream"),
     )
     response["X-Content-Type-Options"] = "nosniff"

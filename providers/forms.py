@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -33,6 +34,23 @@ class DayInput(forms.DateInput):
 
 def _day(label: Any, **options: Any) -> forms.DateField:
     return forms.DateField(label=label, widget=DayInput(), input_formats=["%Y-%m-%d"], **options)
+
+
+def _statement() -> forms.CharField:
+    return forms.CharField(
+        label=gettext_lazy("Why the days are yours"),
+        widget=forms.Textarea(attrs={"rows": 4}),
+        max_length=2000,
+        help_text=gettext_lazy("The other side and the arbiter read this word for word."),
+    )
+
+
+def _paper() -> forms.FileField:
+    return forms.FileField(
+        label=gettext_lazy("Paper that shows it"),
+        required=False,
+        help_text=gettext_lazy("PDF, PNG or JPEG, at most 10 MB. Only you and the arbiter can open it."),
+    )
 
 
 class _Section(forms.ModelForm):  # type: ignore[type-arg]
@@ -181,8 +199,8 @@ class InvitationForm(forms.Form):
     )
 
 
-class ProposalForm(forms.Form):
-    """Whom the provider serves, in which role, from when."""
+class _SubjectForm(forms.Form):
+    """Whom it is about, in which role, from when."""
 
     kind = forms.ChoiceField(
         label=gettext_lazy("The other side"),
@@ -197,6 +215,23 @@ class ProposalForm(forms.Form):
     )
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=BindingRole.choices)
     starts_on = _day(gettext_lazy("First day"))
+    subject: Merchant | Streamer | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Find the merchant or streamer by its code."""
+        values = super().clean() or {}
+        code, kind = values.get("code"), values.get("kind")
+        if code and kind:
+            model: type[Merchant] | type[Streamer] = Merchant if kind == "merchant" else Streamer
+            self.subject = model._default_manager.filter(code=code.strip()).first()
+            if self.subject is None:
+                self.add_error("code", _("Nobody of this kind has the code %(code)s.") % {"code": code})
+        return values
+
+
+class ProposalForm(_SubjectForm):
+    """Whom the provider serves, in which role, from when."""
+
     term_ends_on = _day(
         gettext_lazy("Contract term ends on"),
         required=False,
@@ -205,21 +240,77 @@ class ProposalForm(forms.Form):
     related_party = forms.BooleanField(
         label=gettext_lazy("Related party: same legal person or account as the provider"), required=False
     )
-    subject: Merchant | Streamer | None = None
+    takes_over = forms.BooleanField(
+        label=gettext_lazy("Transfer: take over from the provider bound today"),
+        required=False,
+        help_text=gettext_lazy(
+            "Its binding ends on your first day, once the other side confirms; not before the cool-down is over."
+        ),
+    )
 
     def clean(self) -> dict[str, Any]:
-        """Find the other side by its code."""
-        values = super().clean() or {}
-        code, kind = values.get("code"), values.get("kind")
-        if code and kind:
-            model: type[Merchant] | type[Streamer] = Merchant if kind == "merchant" else Streamer
-            self.subject = model._default_manager.filter(code=code.strip()).first()
-            if self.subject is None:
-                self.add_error("code", _("Nobody of this kind has the code %(code)s.") % {"code": code})
+        """Refuse a term that ends before the binding starts."""
+        values = super().clean()
         first, term = values.get("starts_on"), values.get("term_ends_on")
         if first and term and term <= first:
             self.add_error("term_ends_on", _("The term must end after the first day."))
         return values
+
+
+class ConflictForm(_SubjectForm):
+    """Whose days the provider claims from another one, with what shows it."""
+
+    ends_before = _day(
+        gettext_lazy("Ends before"), required=False, help_text=gettext_lazy("Empty: as long as the contested binding.")
+    )
+    text = _statement()
+    file = _paper()
+
+
+class EvidenceForm(forms.Form):
+    """What one side says, and a paper that shows it."""
+
+    text = _statement()
+    file = _paper()
+
+
+class ShareForm(forms.Form):
+    """Who has how much of a binding, from when."""
+
+    code = forms.CharField(label=gettext_lazy("Provider code"), max_length=40)
+    percent = forms.DecimalField(
+        label=gettext_lazy("Share in percent"),
+        min_value=Decimal("0.01"),
+        max_value=Decimal("99.99"),
+        max_digits=4,
+        decimal_places=2,
+        help_text=gettext_lazy("You keep the rest."),
+    )
+    starts_on = _day(gettext_lazy("First day"))
+    ends_before = _day(
+        gettext_lazy("Ends before"), required=False, help_text=gettext_lazy("Empty: as long as the binding.")
+    )
+    provider: Provider | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Find the other provider by its code."""
+        values = super().clean() or {}
+        code = values.get("code", "").strip()
+        if code:
+            self.provider = Provider.objects.filter(code=code, status=Provider.Status.APPROVED).first()
+            if self.provider is None:
+                self.add_error("code", _("No approved provider has the code %(code)s.") % {"code": code})
+        return values
+
+    def values(self) -> dict[str, Any]:
+        """Return what the step asks for; the share in basis points."""
+        given = self.cleaned_data
+        return {
+            "provider_id": self.provider.pk if self.provider else 0,
+            "share_bp": int(given["percent"] * 100),
+            "starts_on": given["starts_on"],
+            "ends_before": given["ends_before"],
+        }
 
 
 class EndForm(forms.Form):

@@ -108,3 +108,8 @@ def missing_for_submission(provider: Provider) -> list[str]:
 def binding_page(binding: Binding) -> str:
     """Return the path of a binding's page."""
     return reverse("providers:binding", args=[binding.pk])
+
+
+def decision_text(conflict_id: int) -> str:
+    """Name a decision as the evidence of a binding; the number finds its conflict."""
+    return f"conflict {conflict_id}"

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from providers import home
-from providers.views import application, attribution, bindings, people
+from providers.views import application, attribution, bindings, conflicts, people
 
 app_name = "providers"
 urlpatterns: list[URLPattern] = [
@@ -28,5 +28,9 @@ urlpatterns: list[URLPattern] = [
     path("bindings/new/", bindings.binding_new, name="binding-new"),
     path("bindings/<int:binding_id>/", bindings.binding, name="binding"),
     path("orders/", attribution.order, name="order"),
+    path("conflicts/", conflicts.conflicts, name="conflicts"),
+    path("conflicts/new/", conflicts.conflict_new, name="conflict-new"),
+    path("conflicts/<int:conflict_id>/", conflicts.conflict, name="conflict"),
+    path("conflicts/evidence/<int:evidence_id>/", conflicts.evidence, name="evidence"),
     path("bindings/confirm/<str:token>/", bindings.binding_confirm, name="binding-confirm"),
 ]

@@ -19,6 +19,8 @@ from providers.models import (
     Batch,
     Belt,
     Binding,
+    Conflict,
+    Evidence,
     Invitation,
     Membership,
     Merchant,
@@ -198,6 +200,16 @@ def share(lead: Binding, bp: int, of: Provider | None = None, **fields: Any) -> 
     period: DateRange = fields.pop("period", lead.period)
     values = {"role": lead.role, "lead": lead, "share_bp": bp, "starts_on": period.lower, "ends_before": period.upper}
     return binding(of, lead.merchant or lead.streamer, **values | fields)
+
+
+def conflict(contested: Binding | None = None, claimant: Provider | None = None, **fields: Any) -> Conflict:
+    """Make an open conflict about all days of a binding, with the claimant's statement."""
+    contested, claimant = contested or binding(), claimant or provider()
+    person = fields.pop("opened_by", None) or owner(claimant)
+    values: dict[str, Any] = {"period": contested.period, "answer_by": DAY + timedelta(days=7)}
+    made = Conflict.objects.create(binding=contested, claimant=claimant, opened_by=person, **values | fields)
+    Evidence.objects.create(conflict=made, provider=claimant, text="合同在我方（演示）", created_by=person)
+    return made
 
 
 def violation(of: Provider | None = None, **fields: Any) -> Violation:

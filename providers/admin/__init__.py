@@ -1,5 +1,5 @@
 """The staff's tables of what happened, by verb."""
 
-from providers.admin import bind, compliance, ingest, register
+from providers.admin import bind, compliance, conflicts, ingest, register
 
-__all__ = ["bind", "compliance", "ingest", "register"]
+__all__ = ["bind", "compliance", "conflicts", "ingest", "register"]

@@ -26,7 +26,7 @@ class EndForm(StepForm):
 class BindingAdmin(StaffAdmin):
     """Bindings: who served whom, in which role, on which days."""
 
-    list_display = ("provider", "subject", "role", "starts_on", "ends_before", "status", "term_ends_on")
+    list_display = ("provider", "subject", "role", "share", "starts_on", "ends_before", "status", "term_ends_on")
     list_display_links = ("subject",)
     list_filter = ("status", "role")
     list_select_related = ("provider", "merchant", "streamer")
@@ -58,6 +58,11 @@ class BindingAdmin(StaffAdmin):
     def subject(self, row: Binding) -> str:
         """Return the other side."""
         return str(row.merchant or row.streamer)
+
+    @admin.display(description=_("Share"), ordering="share_bp")
+    def share(self, row: Binding) -> str:
+        """Return a share's part; a lead has the rest."""
+        return row.share_text
 
     @admin.display(description=_("Starts on"), ordering="period")
     def starts_on(self, row: Binding) -> object:

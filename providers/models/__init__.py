@@ -3,6 +3,7 @@
 from providers.models.batches import Batch, DeliveredDay, RowError
 from providers.models.bindings import Binding, BindingVersion
 from providers.models.compliance import Violation
+from providers.models.conflicts import Conflict, Evidence
 from providers.models.facts import FACTS, HISTORY, FactTable
 from providers.models.members import Invitation, Membership
 from providers.models.operators import OperatedSession, OperatorCertificate
@@ -19,7 +20,9 @@ __all__ = [
     "Belt",
     "Binding",
     "BindingVersion",
+    "Conflict",
     "DeliveredDay",
+    "Evidence",
     "FactTable",
     "Invitation",
     "Membership",

@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from providers.choices import BindingRole
 from providers.models.provider import Provider
-from providers.shares import WHOLE
+from providers.shares import WHOLE, percent_text
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -223,6 +223,11 @@ class Binding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} · {self.merchant or self.streamer} · {self.get_role_display()}"
+
+    @property
+    def share_text(self) -> str:
+        """Return a share's part as a percentage, empty for a lead."""
+        return percent_text(self.share_bp) if self.share_bp else ""
 
 
 class BindingVersion(models.Model):

@@ -117,6 +117,8 @@ def confirm(token: str) -> Binding:
         raise LinkUnusable(answered(binding))
     if binding.provider.status not in (Provider.Status.APPROVED, Provider.Status.SUSPENDED):
         raise LinkUnusable(_("%(provider)s no longer works here.") % {"provider": binding.provider})
+    if binding.conflicts.waiting().exists():
+        raise LinkUnusable(_("The other side contests this; the link works again once it is decided."))
     old = binding.transfer_of
     if old is not None:
         _hand_over(old, binding.period.lower)

@@ -48,20 +48,10 @@ def add_qualification(
         raise InvalidInput(_("The document cannot expire before it becomes valid."))
     if provider.qualifications.filter(status=Status.PENDING).count() >= MOST_WAITING:
         raise InvalidInput(_("%(limit)s documents wait for review already.") % {"limit": MOST_WAITING})
-    kept = documents.checked(file) if file is not None else None
     document = Qualification(
         provider=provider, kind=kind, number=number, issuer=issuer, valid_from=valid_from, valid_until=valid_until
     )
-    if kept is not None:
-        document.file.save(str(kept.name), kept, save=False)
-    try:
-        with transaction.atomic():
-            document.save()
-    except Exception:
-        # The row rolls back by itself, the stored file does not.
-        if kept is not None:
-            document.file.delete(save=False)
-        raise
+    documents.keep(document, file)
     _record("add_qualification", provider, actor=actor, detail={"document": document.pk, "kind": kind})
     return document
 

@@ -41,7 +41,7 @@ def propose_share(
         raise InvalidInput(_("A provider splits a binding from today on, not for days that have passed."))
     period = DateRange(starts_on, ends_before or lead.period.upper)
     _refuse_outside(lead, period)
-    _refuse_excess(lead, period, share_bp)
+    refuse_excess(lead, period, share_bp)
     subject = {"merchant": lead.merchant, "streamer": lead.streamer}
     waiting = Binding.objects.filter(provider=provider, role=lead.role, status=Status.PROPOSED, **subject)
     if waiting.exists():
@@ -68,7 +68,7 @@ def accept_share(binding_id: int, *, actor: User) -> Binding:
     if lead.status != Status.CONFIRMED:
         raise WrongStatus(_("The binding this is a share of is “%(status)s”.") % {"status": lead.get_status_display()})
     _refuse_outside(lead, share.period)
-    _refuse_excess(lead, share.period, share.share_bp or 0)
+    refuse_excess(lead, share.period, share.share_bp or 0)
     take(share, Status.PROPOSED, status=Status.CONFIRMED, confirmed_at=timezone.now(), confirmed_by=actor.email)
     _record("accept_share", share, actor=actor, detail=detail(share))
     mark_changed(share, share.period.lower, "accept_share")
@@ -104,7 +104,7 @@ def _refuse_outside(lead: Binding, period: DateRange) -> None:
         )
 
 
-def _refuse_excess(lead: Binding, period: DateRange, share_bp: int) -> None:
+def refuse_excess(lead: Binding, period: DateRange, share_bp: int) -> None:
     """Refuse a share that would leave nothing to the lead on any of its days."""
     others = list(lead.shares.confirmed().filter(period__overlap=period))
     # What is given away is largest on a day on which a share begins.

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
@@ -18,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from ecosystem.csv_export import csv_response
 from ecosystem.errors import DomainError
-from ecosystem.models import AuditEntry
+from ecosystem.models import AuditEntry, User
 from ecosystem.pages import page_of
 from ecosystem.roles import may
 from ecosystem.sign_in import person
@@ -26,11 +27,11 @@ from providers import links
 from providers.choices import BindingRole
 from providers.current import member_required, working_for
 from providers.errors import LinkUnusable
-from providers.forms import EndForm, ProposalForm, RenewalForm
+from providers.forms import EndForm, ProposalForm, RenewalForm, ShareForm
 from providers.models import Binding, Membership, Provider
 from providers.models.bindings import BindingQuerySet
-from providers.models.members import MemberRole
-from providers.steps import bind
+from providers.steps import bind, split
+from providers.steps.bind import BINDERS
 
 HAPPENED: dict[str, str | Promise] = {
     "propose": gettext_lazy("Proposed"),
@@ -40,8 +41,11 @@ HAPPENED: dict[str, str | Promise] = {
     "end": gettext_lazy("Ended"),
     "ask_renewal": gettext_lazy("Renewal asked for"),
     "renew": gettext_lazy("Renewed by the other side"),
+    "propose_share": gettext_lazy("Share offered"),
+    "accept_share": gettext_lazy("Share accepted"),
+    "decline_share": gettext_lazy("Share declined"),
+    "transfer": gettext_lazy("Ended by a transfer"),
 }
-BINDERS = (MemberRole.OWNER, MemberRole.OPERATOR)
 
 
 @require_safe
@@ -116,6 +120,7 @@ def binding_new(request: HttpRequest, provider: Provider) -> HttpResponse:
                 starts_on=values["starts_on"],
                 term_ends_on=values["term_ends_on"],
                 related_party=values["related_party"],
+                takes_over=values["takes_over"],
                 actor=person(request),
             )
         except DomainError as refusal:
@@ -130,51 +135,78 @@ def binding_new(request: HttpRequest, provider: Provider) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def binding(request: HttpRequest, binding_id: int) -> HttpResponse:
-    """Show one binding with its history; end it, ask for its renewal, or take its proposal back."""
-    visible = Binding.objects.visible_to(request.user).select_related("provider", "merchant", "streamer", "batch")
+    """Show one binding with its shares and history; what may be done to it is a button each."""
+    visible = Binding.objects.concerning(request.user).select_related(
+        "provider", "merchant", "streamer", "batch", "lead__provider"
+    )
     found = get_object_or_404(visible, pk=binding_id)
     actor = person(request)
-    ending, renewal = EndForm(prefix="end"), RenewalForm(prefix="renewal")
+    forms = {"end": EndForm(prefix="end"), "renewal": RenewalForm(prefix="renewal"), "share": ShareForm(prefix="share")}
     status = 200
     if request.method == "POST":
         try:
-            if "end" in request.POST:
-                ending = EndForm(request.POST, prefix="end")
-                if ending.is_valid():
-                    bind.end(found.pk, ends_before=ending.cleaned_data["ends_before"], actor=actor)
-                    return _done(request, found, _("The binding ends."))
-            elif "renewal" in request.POST:
-                renewal = RenewalForm(request.POST, prefix="renewal")
-                if renewal.is_valid():
-                    bind.ask_renewal(found.pk, term_ends_on=renewal.cleaned_data["term_ends_on"], actor=actor)
-                    return _done(request, found, _("A signed link is on its way to the other side."))
-            elif "withdraw" in request.POST:
-                bind.withdraw_proposal(found.pk, actor=actor)
-                return _done(request, found, _("The proposal is taken back."))
+            done = _act(request, found, forms, actor)
+            if done is not None:
+                messages.success(request, done)
+                return redirect("providers:binding", binding_id=found.pk)
             status = 422
         except DomainError as refusal:
-            form = ending if "end" in request.POST else renewal
-            if refusal.status == 403 or "withdraw" in request.POST:
+            asked = next((name for name in forms if name in request.POST), None)
+            if refusal.status == 403 or asked is None:
                 raise
-            form.add_error(None, str(refusal))
+            forms[asked].add_error(None, str(refusal))
             status = refusal.status
-    may_bind = (
-        may(actor, "bind")
-        or Membership.objects.filter(user=actor, provider=found.provider_id, role__in=BINDERS).exists()
-    )
+    mine = Membership.objects.filter(user=actor, role__in=BINDERS)
+    of_lead = found.lead is not None and mine.filter(provider=found.lead.provider_id).exists()
+    is_ours = mine.filter(provider=found.provider_id).exists()
+    may_bind = may(actor, "bind") or of_lead or is_ours
+    confirmed, proposed = found.status == Binding.Status.CONFIRMED, found.status == Binding.Status.PROPOSED
     context = {
         "binding": found,
         "provider": found.provider,
-        "ending": ending,
-        "renewal": renewal,
+        "ending": forms["end"],
+        "renewal": forms["renewal"],
+        "splitting": forms["share"],
+        "shares": found.shares.select_related("provider").order_by("-pk"),
+        "transfers": found.transfers.filter(status=Binding.Status.PROPOSED) if confirmed else [],
         "history": [
             (entry, HAPPENED.get(entry.action, entry.action))
             for entry in AuditEntry.objects.about(found).select_related("actor").newest_first()
         ],
-        "can_end": may_bind and found.status == Binding.Status.CONFIRMED,
-        "can_take_back": may_bind and found.status == Binding.Status.PROPOSED,
+        "can_end": may_bind and confirmed,
+        "can_split": may_bind and confirmed and found.lead is None,
+        "can_accept": is_ours and proposed and found.lead is not None,
+        "can_take_back": proposed and (may_bind if found.lead is None else of_lead or may(actor, "bind")),
     }
     return render(request, "providers/binding.html", context, status=status)
+
+
+def _act(request: HttpRequest, found: Binding, forms: dict[str, Form], actor: User) -> str | None:
+    """Do what the button says and return what to say of it; None where its form is not filled in rightly."""
+    for name, kind in (("end", EndForm), ("renewal", RenewalForm), ("share", ShareForm)):
+        if name in request.POST:
+            forms[name] = form = kind(request.POST, prefix=name)
+            if not form.is_valid():
+                return None
+    if "end" in request.POST:
+        bind.end(found.pk, ends_before=forms["end"].cleaned_data["ends_before"], actor=actor)
+        return _("The binding ends.")
+    if "renewal" in request.POST:
+        bind.ask_renewal(found.pk, term_ends_on=forms["renewal"].cleaned_data["term_ends_on"], actor=actor)
+        return _("A signed link is on its way to the other side.")
+    if "share" in request.POST and isinstance(forms["share"], ShareForm):
+        split.propose_share(found.pk, actor=actor, **forms["share"].values())
+        return _("The share is offered; it counts once it is accepted.")
+    if "accept" in request.POST:
+        split.accept_share(found.pk, actor=actor)
+        return _("The share is yours from its first day on.")
+    if "decline" in request.POST:
+        split.decline_share(found.pk, actor=actor)
+        return _("The share is declined.")
+    if "withdraw" in request.POST:
+        bind.withdraw_proposal(found.pk, actor=actor)
+        return _("The proposal is taken back.")
+    return None
 
 
 @never_cache
@@ -222,8 +254,3 @@ def _found(request: HttpRequest, provider: Provider) -> BindingQuerySet:
         if request.GET.get(name) in known:
             found = found.filter(**{name: request.GET[name]})
     return found
-
-
-def _done(request: HttpRequest, binding: Binding, text: str) -> HttpResponse:
-    messages.success(request, text)
-    return redirect("providers:binding", binding_id=binding.pk)

@@ -200,7 +200,7 @@ def document(request: HttpRequest, document_id: int) -> FileResponse:
     found = get_object_or_404(Qualification.objects.filter(provider__in=visible), pk=document_id)
     if not found.file:
         raise Http404
-    return documents.download(found)
+    return documents.download(found, found.kind)
 
 
 def _members(provider: Provider) -> list[Membership]:

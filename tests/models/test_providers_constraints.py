@@ -416,6 +416,49 @@ def _() -> None:
     )
 
 
+# --- conflicts ----------------------------------------------------------------------------------------------------
+
+
+@CASES.breaks("conflict_status_known")
+def _() -> None:
+    conflict = factories.conflict()
+    without("providers_conflict", "conflict_decision_signed")
+    change(conflict, status="lost")
+
+
+@CASES.breaks("conflict_decision_signed")
+def _() -> None:
+    change(factories.conflict(), status="moved")
+
+
+@CASES.breaks("conflict_share_decided")
+def _() -> None:
+    change(factories.conflict(), share_bp=4000)
+
+
+@CASES.breaks("conflict_has_days")
+def _() -> None:
+    change(factories.conflict(), period=DateRange(None, DAY))
+
+
+@CASES.breaks("conflict_one_open_per_claimant")
+def _() -> None:
+    first = factories.conflict()
+    factories.conflict(first.binding, first.claimant)
+
+
+@CASES.breaks("evidence_has_text")
+def _() -> None:
+    said = factories.conflict().evidence.get()
+    said.pk, said.text = None, ""
+    said.save()
+
+
+@CASES.breaks("evidence_insert_only")
+def _() -> None:
+    change(factories.conflict().evidence.get(), text="something else")
+
+
 @CASES.breaks("batch_status_known")
 def _() -> None:
     change(factories.batch(), status="lost")

@@ -116,6 +116,17 @@ PAGES: dict[str, tuple[str, str]] = {
     ),
     "providers:binding-confirm": (ALL, ALL),
     "providers:order": (SIGNED_IN, NEVER),
+    "providers:conflicts": (MEMBER, NEVER),
+    "providers:conflict-new": (
+        "sign-in outside | ok owner operator other | denied *",
+        "sign-in outside | invalid owner operator other | denied *",
+    ),
+    "providers:conflict": (
+        "sign-in outside | hidden other | ok *",
+        "sign-in outside | hidden other | ok owner operator | denied *",
+    ),
+    # The paper is the other side's of the conflict: only the arbiter opens it beside them.
+    "providers:evidence": ("sign-in outside | ok owner operator governance | hidden *", NEVER),
     # scoring
     "scoring:score": (NUMBERS, NEVER),
     "scoring:score-csv": (NUMBERS, NEVER),
@@ -174,6 +185,7 @@ TABLES: dict[str, str] = {
     "providers_membership": "staff",
     "providers_invitation": "staff",
     "providers_binding": "staff",
+    "providers_conflict": "staff",
     "providers_merchant": "staff",
     "providers_streamer": "staff",
     "providers_belt": "staff",
@@ -219,6 +231,7 @@ STEPS: dict[str, str] = {
     "providers_invitation/revoke": "recruiting administrator",
     "providers_binding/end": "recruiting category_region",
     "providers_binding/withdraw": "recruiting category_region",
+    "providers_conflict/decide": "governance",
     "providers_violation/decide": "governance",
     "providers_violation/close": "governance",
     "providers_violation/annul": "governance",
@@ -242,12 +255,14 @@ STEPS: dict[str, str] = {
     "scoring_grant/expire": "finance",
     "scoring_grant/claw-back": "finance",
     "scoring_contest/answer": "rating",
+    "scoring_contest/rerun": "rating",
 }
 
 READ = "sign-in visitor | ok *"
 READ_NEVER = "sign-in visitor | no-method *"
 RATING = "sign-in visitor | ok rating | denied *"
 OURS = "sign-in visitor | hidden other | ok *"
+SHARE_ANSWER = "sign-in visitor | hidden other | invalid owner operator | denied *"
 OUR_NUMBERS = "sign-in visitor | hidden other operator | ok *"
 SEE_BATCHES = "sign-in visitor | ok machine batches | denied *"
 SEE_BATCHES_NEVER = "sign-in visitor | no-method machine batches | denied *"
@@ -255,7 +270,6 @@ DELIVER = "sign-in visitor | ok machine administrator | denied *"
 DELIVER_NEVER = "sign-in visitor | no-method machine administrator | denied *"
 
 # What-ifs are for staff; views that ask who may use them before they ask how refuse others first.
-    "scoring_contest/rerun": "rating",
 TRY = "sign-in visitor | ok staff | denied *"
 TRY_NEVER = "sign-in visitor | no-method staff | denied *"
 
@@ -279,6 +293,15 @@ REST: dict[str, tuple[str, str, str]] = {
     "api-binding-list": (READ, "sign-in visitor | invalid other | ok binders | denied *", READ_NEVER),
     "api-binding-detail": (OURS, READ_NEVER, READ_NEVER),
     "api-binding-end": (READ_NEVER, "sign-in visitor | hidden other | ok binders | denied *", READ_NEVER),
+    "api-binding-shares": (READ_NEVER, "sign-in visitor | hidden other | ok binders | denied *", READ_NEVER),
+    # The binding of the matrix is no share: whoever may answer for its provider is told so.
+    "api-binding-accept": (READ_NEVER, SHARE_ANSWER, READ_NEVER),
+    "api-binding-decline": (READ_NEVER, SHARE_ANSWER, READ_NEVER),
+    "api-conflict-list": (READ, "sign-in visitor | invalid other | ok owner operator | denied *", READ_NEVER),
+    "api-conflict-detail": (OURS, READ_NEVER, READ_NEVER),
+    "api-conflict-evidence": (READ_NEVER, "sign-in visitor | hidden other | ok owner operator | denied *", READ_NEVER),
+    # The claim is another provider's: nobody here may take it back.
+    "api-conflict-withdraw": (READ_NEVER, "sign-in visitor | hidden other | denied *", READ_NEVER),
     "api-attribution": ("sign-in visitor | invalid *", READ_NEVER, READ_NEVER),
     "api-batch-list": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),
     "api-batch-detail": (SEE_BATCHES, SEE_BATCHES_NEVER, SEE_BATCHES_NEVER),

@@ -77,7 +77,7 @@ def more(made: World) -> None:
     issue_token(person.pk, label="more", days=9, actor=None)
     provider, merchant = factories.provider(), factories.merchant()
     streamer = factories.streamer(merchant=merchant)
-    factories.binding(provider, merchant)
+    factories.conflict(factories.binding(provider, merchant))
     factories.qualification(provider)
     factories.violation(provider)
     factories.member(provider)

@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from ecosystem.clock import business_today
 from ecosystem.models import User
 from ecosystem.roles import Role
-from providers.models import Batch, Invitation, Membership, Qualification
+from providers.models import Batch, Conflict, Evidence, Invitation, Membership, Merchant, Qualification
 from providers.models.members import MemberRole
 from scoring.models import Consultation, Contest, Grant, Plan, RubricVersion, Run, Scenario, Score
 from tests import factories
@@ -151,6 +151,8 @@ def path_of(made: World, name: str, route: str) -> str:
         "invitation_id": ours.rows[Invitation].pk,
         "document_id": ours.rows[Qualification].pk,
         "binding_id": next(n.pk for kind, n in ours.rows.items() if kind.__name__ == "Binding"),
+        "conflict_id": ours.rows[Conflict].pk,
+        "evidence_id": ours.rows[Evidence].pk,
         "score_id": ours.rows[Score].pk,
         "consultation_id": made.rows[Consultation].pk,
         "indicator": "S1",
@@ -170,6 +172,7 @@ def path_of(made: World, name: str, route: str) -> str:
         "api-merchant": {"code": ours.merchant.code},
         "api-streamer": {"code": ours.streamer.code},
         "api-binding": {"pk": values["binding_id"]},
+        "api-conflict": {"pk": ours.rows[Conflict].pk},
         "api-batch": {"pk": made.rows[Batch].pk},
         "api-scenario": {"pk": made.rows[Scenario].pk},
         "api-consultation": {"pk": made.rows[Consultation].pk},
@@ -193,6 +196,7 @@ def path_of(made: World, name: str, route: str) -> str:
 def body_of(made: World, name: str) -> dict[str, object]:
     """Return what a POST sends: enough to take the step where the role may."""
     later = (business_today() + timedelta(days=9)).isoformat()
+    claimant = made.ours.rows[Conflict].claimant
     bodies: dict[str, dict[str, object]] = {
         "api-binding-list": {
             "provider": made.ours.provider.code,
@@ -201,6 +205,16 @@ def body_of(made: World, name: str) -> dict[str, object]:
             "starts_on": "2022-07-01",
         },
         "api-binding-end": {"ends_before": later},
+        "api-binding-shares": {"provider": claimant.code, "share_bp": 4000, "starts_on": later},
+        "api-conflict-list": {
+            "provider": made.ours.provider.code,
+            "merchant": made.rows[Merchant].code,
+            "role": "operation",
+            "starts_on": "2022-07-01",
+            "text": "ours by contract",
+        },
+        "api-conflict-evidence": {"provider": made.ours.provider.code, "text": "renewed by both"},
+        "providers:conflict": {"text": "renewed by both"},
         "api-consultation-list": {
             "version": made.rows[Consultation].rubric_version.version,
             "note": "weights",

@@ -23,6 +23,8 @@ from providers.choices import BindingRole, GoodsCategory, Province
 from providers.models import (
     Base,
     Binding,
+    Conflict,
+    Evidence,
     Invitation,
     Membership,
     Merchant,
@@ -124,11 +126,18 @@ def tenant(word: str, province: Province) -> Tenant:
     made.binding_token = links.link(links.Question(proposed.pk, proposed.merchant.contact_email)).rsplit("/", 2)[1]
     document = factories.qualification(provider, number=f"{word}-1", issuer=f"{word}机关")
     document.file.save("licence.pdf", ContentFile(f"%PDF-1.7 {word}".encode()))
+    claimant = factories.provider(name="争议方（演示）")
+    conflict = factories.conflict(confirmed, claimant)
+    said = Evidence(conflict=conflict, provider=provider, text=f"{word} statement", created_by=people[MemberRole.OWNER])
+    said.file.save("contract.pdf", ContentFile(f"%PDF-1.7 {word}".encode()), save=False)
+    said.save()
     made.rows = {
         Provider: provider,
         Membership: Membership.objects.get(user=people[MemberRole.ANALYST]),
         Invitation: invitation,
         Binding: confirmed,
+        Conflict: conflict,
+        Evidence: said,
         Merchant: merchant,
         Streamer: streamer,
         Qualification: document,
@@ -262,6 +271,8 @@ def world() -> World:
     batch = ingest("sales", BytesIO(b"day,merchant,paid_orders\n2022-06-01,nobody,1\n"), key="refused", source="api")
     now = timezone.now()
     shared |= {
+        # Somebody's shop, whom the owners of the matrix may claim.
+        Merchant: factories.binding().merchant,
         type(batch): batch,
         ApiToken: machine.api_tokens.get(),
         AuditEntry: AuditEntry.objects.record(Verb.REGISTER, "draft", ours.provider),
