@@ -108,7 +108,7 @@ def upsert(table: str, columns: Sequence[str], rows: Ints) -> int:
         cursor.execute(
             sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} (day bigint, provider_id bigint, {})").format(staging, bigints)
         )
-        cursor.execute(sql.SQL("DELETE FROM {}").format(staging))
+        cursor.execute(sql.SQL("TRUNCATE {}").format(staging))
         with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(staging)) as copy:
             copy.write(_SIGNATURE + filled.tobytes() + b"\xff\xff")
         cursor.execute(
