@@ -141,8 +141,7 @@ def current(world: World, users: Mapping[str, User]) -> None:
             score_population(day, cause="历史回补（演示）")
             tier_plans(day)
     with at(AS_OF, 8):
-        score_population(AS_OF, cause="演示数据装载")
-        tier_plans(AS_OF)
+        ledger.drain("score", "tier", seconds=600)
     _contests(world, users)
     # Nobody comes back to a year of unread notices.
     long_ago = datetime.combine(AS_OF, time(), SHANGHAI) - timedelta(days=10)

@@ -19,6 +19,7 @@ from scoring.demo import deliver, dirt, governance, history, registers
 from scoring.demo.applicants import apply_all
 from scoring.demo.clock import at
 from scoring.demo.grants import grant_all
+from scoring.demo.shared import bindings_at_work
 from scoring.demo.sizes import AS_OF
 from scoring.demo.world import World, build
 from scoring.steps.benchmarks import freeze_granted
@@ -140,7 +141,11 @@ def _load(size: Size, report: Callable[[str, int, int], None]) -> World:
     dirt.after_facts(world, users)
     history.documents(world, users["review"])
     history.members(world)
+    bindings_at_work(users)
     compute(world, report)
     history.official_runs(world, users, old, new, report)
+    report("standings", 0, 1)
     history.current(world, users)
+    if waiting := ledger.waiting(*ledger.kinds()):
+        raise RuntimeError(f"{waiting} scopes of the demo could not be computed; the log says why.")
     return world

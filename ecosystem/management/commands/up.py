@@ -75,16 +75,17 @@ class Command(BaseCommand):
         connections.close_all()
         os.environ["PORTAL_URL"] = supervisor.address.rstrip("/")
         _start_web(supervisor, places, port)
+        _start_worker(supervisor, places)
         if settings.DEMO and not apps.get_model("providers", "Provider")._default_manager.exists():
             self.stdout.write("Loading the demo ecosystem (first start only)")
             self.stdout.flush()
             unfinished.touch()
             call_command("demo", size="small", stdout=self.stdout, stderr=self.stderr)
             unfinished.unlink()
-        _start_worker(supervisor, places)
-        self.stdout.write("Computing scores, tiers and standings")
-        self.stdout.flush()
-        call_command("recalculate", stdout=self.stdout, stderr=self.stderr)
+        else:
+            self.stdout.write("Computing scores, tiers and standings")
+            self.stdout.flush()
+            call_command("recalculate", stdout=self.stdout, stderr=self.stderr)
         connections.close_all()
         with self._shown("Waiting for web and workers"):
             _wait_until_healthy(supervisor)

@@ -8,7 +8,9 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
+from ecosystem import health
 from providers.models import Provider
 from scoring.demo.load import load
 from scoring.demo.sizes import SIZES
@@ -21,7 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("--size", choices=sorted(SIZES), default="small")
 
     def handle(self, *args: Any, size: str, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
+        if health.missing_migrations(connection):
+            call_command("migrate", interactive=False, verbosity=0)
         if Provider.objects.exists():
             raise CommandError("The demo loads into an empty portal; this one has providers already.")
         started = time.monotonic()
