@@ -43,7 +43,7 @@ WHERE fact.gmv_settled <> 0
   AND NOT EXISTS (SELECT FROM unnest(%(merchants)s::bigint[]) AS merchant(id) WHERE merchant.id = fact.merchant_id)
 """
 _BY_ROOM = (
-    "SELECT span.provider_id, (fact.day - DATE '2000-01-01')::bigint, sum(fact.gmv_settled)::bigint"
+    "SELECT span.provider_id, (fact.day - DATE '2000-01-01')::bigint, whole_sum(fact.gmv_settled)"
     " FROM staged_settled fact"
     " JOIN unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
     " AS span(provider_id, subject_id, lo, hi) ON span.subject_id = fact.streamer_id"
@@ -92,7 +92,7 @@ WITH merchant_role AS MATERIALIZED (
 ) AS owned {kept}
 """
 _WHOLE = (
-    "SELECT provider_id, (day - DATE '2000-01-01')::bigint, sum(gmv_settled)::bigint",
+    "SELECT provider_id, (day - DATE '2000-01-01')::bigint, whole_sum(gmv_settled)",
     "WHERE provider_id = ANY(%(providers)s) GROUP BY 1, 2",
 )
 _OF_LEADS = (
@@ -105,18 +105,20 @@ _STAGED = (
 )
 _PERSONS = (
     "CREATE TEMP TABLE fresh_person ON COMMIT DROP AS WITH daily AS ("
-    "SELECT sold.provider_id, room.person, sold.day, sum(sold.gmv_settled) AS value FROM ("
+    "SELECT sold.provider_id, room.person, sold.day, whole_sum(sold.gmv_settled) AS value FROM ("
     "SELECT span.provider_id, fact.streamer_id, fact.day, fact.gmv_settled FROM staged_settled fact"
     " JOIN unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[])"
     " AS span(provider_id, subject_id, lo, hi) ON span.subject_id = fact.streamer_id"
     " AND fact.day >= DATE '2000-01-01' + span.lo AND fact.day < DATE '2000-01-01' + span.hi"
     " UNION ALL SELECT * FROM unnest(%(e_provider)s::bigint[], %(e_room)s::bigint[], %(e_day)s::date[],"
     " %(e_value)s::bigint[])) AS sold JOIN providers_streamer room ON room.id = sold.streamer_id"
-    " GROUP BY 1, 2, 3 HAVING sum(sold.gmv_settled) <> 0), base AS ("
-    "SELECT DISTINCT ON (provider_id, person) provider_id, person, room_gmv_settled FROM provider_person_cum"
-    " WHERE provider_id = ANY(%(providers)s) AND day < %(first)s ORDER BY provider_id, person, day DESC)"
-    " SELECT daily.provider_id, daily.person, daily.day, (coalesce(base.room_gmv_settled, 0) + sum(daily.value)"
-    " OVER (PARTITION BY daily.provider_id, daily.person ORDER BY daily.day))::bigint AS room_gmv_settled"
+    " GROUP BY 1, 2, 3 HAVING whole_sum(sold.gmv_settled) <> 0), base AS ("
+    "SELECT known.provider_id, known.person, before.room_gmv_settled"
+    " FROM (SELECT DISTINCT provider_id, person FROM daily) AS known, LATERAL (SELECT room_gmv_settled"
+    " FROM provider_person_cum old WHERE old.provider_id = known.provider_id AND old.person = known.person"
+    " AND old.day < %(first)s ORDER BY old.day DESC LIMIT 1) AS before)"
+    " SELECT daily.provider_id, daily.person, daily.day, coalesce(base.room_gmv_settled, 0) + whole_sum(daily.value)"
+    " OVER (PARTITION BY daily.provider_id, daily.person ORDER BY daily.day) AS room_gmv_settled"
     " FROM daily LEFT JOIN base USING (provider_id, person)"
 )
 
