@@ -1,6 +1,17 @@
 """Refusals of the scoring app."""
 
+from django.utils.translation import gettext as _
+
 from ecosystem.errors import DomainError, NotAllowed
+from scoring.core.said import Said
+
+
+def told(text: str) -> str:
+    """Say in the active language what the core said in English; other texts stay as they are."""
+    if not isinstance(text, Said):
+        return text
+    values = {name: told(value) if isinstance(value, str) else value for name, value in text.values.items()}
+    return _(text.template).format(**values)
 
 
 class RubricInvalid(DomainError):

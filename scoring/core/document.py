@@ -10,6 +10,7 @@ import yaml
 
 from scoring.core.formula import nearest
 from scoring.core.rubric import Fault, RubricError
+from scoring.core.said import said
 
 LARGEST_FILE = 1_000_000
 HEAVIEST = 10**9
@@ -30,22 +31,34 @@ def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
             return yaml.SafeDumper(io.StringIO()).represent_data(dict(source))
         if len(source) > LARGEST_FILE:
             raise RubricError(
-                (Fault(None, "", f"a rubric may have {LARGEST_FILE} characters, this one has {len(source)}"),)
+                (
+                    Fault(
+                        None,
+                        "",
+                        said(
+                            "a rubric may have {most} characters, this one has {found}",
+                            most=LARGEST_FILE,
+                            found=len(source),
+                        ),
+                    ),
+                )
             )
         text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
         found = _composed(text)
     except UnicodeDecodeError as error:
-        raise RubricError((Fault(None, "", f"the file is not UTF-8 (byte {error.start + 1})"),)) from None
+        raise RubricError(
+            (Fault(None, "", said("the file is not UTF-8 (byte {byte})", byte=error.start + 1)),)
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or said("it cannot be read")
         raise RubricError(
-            (Fault(None if mark is None else mark.line + 1, "", f"this is not YAML: {reason}"),)
+            (Fault(None if mark is None else mark.line + 1, "", said("this is not YAML: {reason}", reason=reason)),)
         ) from None
     except RecursionError:
-        raise RubricError((Fault(None, "", "this is nested too deep to be a rubric"),)) from None
+        raise RubricError((Fault(None, "", said("this is nested too deep to be a rubric")),)) from None
     if found is None:
-        raise RubricError((Fault(1, "", "the rubric is empty"),))
+        raise RubricError((Fault(1, "", said("the rubric is empty")),))
     return found
 
 
@@ -80,31 +93,37 @@ class Document:
         if node is None:
             return None
         if not isinstance(node, yaml.MappingNode):
-            self._fault(node, where or "rubric", f"a mapping is needed, this is {_kind(node)}")
+            self._fault(node, where or "rubric", said("a mapping is needed, this is {found}", found=_kind(node)))
             return None
         entries: Entries = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
             if name in entries:
-                self._fault(key, where, f"the key '{name}' stands twice")
+                self._fault(key, where, said("the key '{name}' stands twice", name=name))
             elif keys is not None and name not in keys:
-                self._fault(key, where, f"the key '{name}' is not known{nearest(name, keys)}")
+                self._fault(
+                    key, where, said("the key '{name}' is not known{near}", name=name, near=nearest(name, keys))
+                )
             else:
                 entries[name] = value
         for name in needs:
             if name not in entries:
-                self._fault(node, where, f"'{name}' is needed")
+                self._fault(node, where, said("'{name}' is needed", name=name))
         return entries
 
     def _sequence(self, node: yaml.Node | None, where: str, most: int = LONGEST_LIST) -> Sequence[yaml.Node]:
         if node is None:
             return ()
         if not isinstance(node, yaml.SequenceNode):
-            self._fault(node, where, f"a list is needed, this is {_kind(node)}")
+            self._fault(node, where, said("a list is needed, this is {found}", found=_kind(node)))
             return ()
         elements = cast(Sequence[yaml.Node], node.value)
         if len(elements) > most:
-            self._fault(node, where, f"a list may have {most} elements, this one has {len(elements)}")
+            self._fault(
+                node,
+                where,
+                said("a list may have {most} elements, this one has {found}", most=most, found=len(elements)),
+            )
             return ()
         return elements
 
@@ -112,7 +131,7 @@ class Document:
         if node is None:
             return ""
         if not isinstance(node, yaml.ScalarNode):
-            self._fault(node, where, f"a text is needed, this is {_kind(node)}")
+            self._fault(node, where, said("a text is needed, this is {found}", found=_kind(node)))
             return ""
         return str(node.value)
 
@@ -122,7 +141,11 @@ class Document:
         given = self._text(node, where)
         if given not in choices:
             known = ", ".join(choice for choice in choices if choice)
-            self._fault(node, where, f"'{given}' is not one of {known}{nearest(given, choices)}")
+            self._fault(
+                node,
+                where,
+                said("'{given}' is not one of {known}{near}", given=given, known=known, near=nearest(given, choices)),
+            )
             return choices[0]
         return given
 
@@ -131,14 +154,14 @@ class Document:
             return default
         given = self._text(node, where)
         if not _DECIMAL.fullmatch(given):
-            self._fault(node, where, f"'{given[:40]}' is not a decimal number")
+            self._fault(node, where, said("'{given}' is not a decimal number", given=given[:40]))
             return default
         return Fraction(given)
 
     def _share(self, node: yaml.Node | None, where: str) -> Fraction:
         share = self._decimal(node, where)
         if not 0 <= share <= 1:
-            self._fault(node, where, f"{shown(share)} is not a share between 0 and 1")
+            self._fault(node, where, said("{share} is not a share between 0 and 1", share=shown(share)))
         return share
 
     def _whole(
@@ -148,7 +171,11 @@ class Document:
             return default
         value = self._decimal(node, where, Fraction(max(default, low)))
         if value.denominator != 1 or not low <= value <= high:
-            self._fault(node, where, f"{shown(value)} is not a whole number between {low} and {high}")
+            self._fault(
+                node,
+                where,
+                said("{value} is not a whole number between {low} and {high}", value=shown(value), low=low, high=high),
+            )
             return max(default, low)
         return int(value)
 
@@ -158,7 +185,11 @@ class Document:
         given = self._text(node, where)
         match = _WINDOW.fullmatch(given)
         if match is None or int(match[1]) > LONGEST_WINDOW:
-            self._fault(node, where, f"'{given}' is not a window such as 90d, of at most {LONGEST_WINDOW} days")
+            self._fault(
+                node,
+                where,
+                said("'{given}' is not a window such as 90d, of at most {most} days", given=given, most=LONGEST_WINDOW),
+            )
             return 1
         return int(match[1])
 
@@ -192,8 +223,8 @@ def _texts(node: yaml.Node) -> Iterator[str]:
 
 def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return f"'{str(node.value)[:40]}'" if node.value else "empty"
-    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+        return f"'{str(node.value)[:40]}'" if node.value else said("empty")
+    return said("a list") if isinstance(node, yaml.SequenceNode) else said("a mapping")
 
 
 def shown(value: Fraction) -> str:

@@ -10,6 +10,8 @@ from typing import Literal as Choice
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
+from scoring.core.said import Said, said
+
 LONGEST = 500
 DEEPEST = 30
 
@@ -47,8 +49,9 @@ GRAMMAR = r"""
 class FormulaError(ValueError):
     """A formula that cannot be read or typed; `column` counts characters from 1."""
 
-    def __init__(self, reason: str, column: int) -> None:
-        super().__init__(f"column {column}: {reason}")
+    def __init__(self, reason: Said, column: int) -> None:
+        self.said = said("column {column}: {reason}", column=column, reason=reason)
+        super().__init__(self.said)
         self.reason = reason
         self.column = column
 
@@ -131,6 +134,7 @@ FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "log10": (1, 1),
     "sqrt": (1, 1),
 }
+_KINDS: Mapping[Kind, Said] = {"number": said("number"), "boolean": said("boolean"), "missing": said("missing")}
 READERS = ("last", "mean", "largest")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -175,17 +179,24 @@ def compile_formula(text: str, kind: Kind, measures: Mapping[str, Measure] | Non
     FormulaError names the place of the first thing that is wrong, and the nearest known name.
     """
     if len(text) > LONGEST:
-        raise FormulaError(f"a formula may have {LONGEST} characters, this one has {len(text)}", LONGEST + 1)
+        raise FormulaError(
+            said("a formula may have {most} characters, this one has {found}", most=LONGEST, found=len(text)),
+            LONGEST + 1,
+        )
     _check_parentheses(text)
     try:
         typed: _Typed = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
     if typed.depth > DEEPEST:
-        raise FormulaError(f"a formula may be nested {DEEPEST} deep, this one is {typed.depth}", typed.column)
+        raise FormulaError(
+            said("a formula may be nested {deepest} deep, this one is {found}", deepest=DEEPEST, found=typed.depth),
+            typed.column,
+        )
     if typed.kind != kind:
-        found = "is always missing" if typed.kind == "missing" else f"gives a {typed.kind}"
-        raise FormulaError(f"a {kind} is needed, this {found}", typed.column)
+        always = typed.kind == "missing"
+        found = said("is always missing") if always else said("gives a {kind}", kind=_KINDS[typed.kind])
+        raise FormulaError(said("a {kind} is needed, this {found}", kind=_KINDS[kind], found=found), typed.column)
     for reading in readings(typed.tree):
         _check_reading(reading, measures)
     if measures is not None:
@@ -196,7 +207,7 @@ def compile_formula(text: str, kind: Kind, measures: Mapping[str, Measure] | Non
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known name closest to a wrong one, as the end of a message; empty if none is close."""
     close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return said("; did you mean '{name}'?", name=close[0]) if close else ""
 
 
 def _check_parentheses(text: str) -> None:
@@ -204,15 +215,17 @@ def _check_parentheses(text: str) -> None:
     for column, character in enumerate(text, start=1):
         depth += (character == "(") - (character == ")")
         if depth > DEEPEST:
-            raise FormulaError(f"a formula may be nested {DEEPEST} deep", column)
+            raise FormulaError(said("a formula may be nested {deepest} deep", deepest=DEEPEST), column)
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> FormulaError:
     token: Token | None = getattr(error, "token", None)
     place: int = getattr(error, "pos_in_stream", None) or 0
     if (token is not None and token.type == "$END") or place >= len(text):
-        return FormulaError("the formula ends too early", len(text) + 1)
-    return FormulaError(f"'{token if token is not None else text[place]}' is not expected here", place + 1)
+        return FormulaError(said("the formula ends too early"), len(text) + 1)
+    return FormulaError(
+        said("'{token}' is not expected here", token=token if token is not None else text[place]), place + 1
+    )
 
 
 # Typing
@@ -270,10 +283,13 @@ class _Builder(Transformer[Token, Any]):
     def conditional(self, children: list[_Typed]) -> _Typed:
         then, condition, otherwise = children
         if condition.kind != "boolean":
-            raise FormulaError(f"the condition of if must be a boolean, this is a {condition.kind}", condition.column)
+            raise FormulaError(
+                said("the condition of if must be a boolean, this is a {kind}", kind=_KINDS[condition.kind]),
+                condition.column,
+            )
         kinds = {branch.kind for branch in (then, otherwise)} - {"missing"}
         if len(kinds) > 1:
-            raise FormulaError("both branches of if must be numbers, or both booleans", otherwise.column)
+            raise FormulaError(said("both branches of if must be numbers, or both booleans"), otherwise.column)
         tree = Call("if", (condition.tree, then.tree, otherwise.tree), then.column)
         return _Typed(
             tree, kinds.pop() if kinds else "missing", 1 + max(child.depth for child in children), then.column
@@ -285,18 +301,32 @@ class _Builder(Transformer[Token, Any]):
         if name in READERS:
             return _reader(str(name), arguments, column)
         if name not in FUNCTIONS:
-            raise FormulaError(f"there is no function '{name}'{nearest(name, (*FUNCTIONS, *READERS))}", column)
+            raise FormulaError(
+                said("there is no function '{name}'{near}", name=name, near=nearest(name, (*FUNCTIONS, *READERS))),
+                column,
+            )
         fewest, most = FUNCTIONS[name]
         if not fewest <= len(arguments) <= most:
-            wanted = str(fewest) if fewest == most else f"at least {fewest}"
-            raise FormulaError(f"{name} takes {wanted} arguments, {len(arguments)} given", column)
+            wanted = str(fewest) if fewest == most else said("at least {fewest}", fewest=fewest)
+            raise FormulaError(
+                said("{name} takes {wanted} arguments, {found} given", name=name, wanted=wanted, found=len(arguments)),
+                column,
+            )
         return _made(str(name), arguments, "number", "number")
 
 
 def _made(name: str, children: Sequence[_Typed], wants: Kind, gives: Kind) -> _Typed:
     for child in children:
         if child.kind not in (wants, "missing"):
-            raise FormulaError(f"'{name}' works on {wants}s, this is a {child.kind}", child.column)
+            raise FormulaError(
+                said(
+                    "'{name}' works on {wants}s, this is a {found}",
+                    name=name,
+                    wants=_KINDS[wants],
+                    found=_KINDS[child.kind],
+                ),
+                child.column,
+            )
     chained = name in ("+", "-", "*", "/", "and", "or") and isinstance(children[0].tree, Call)
     first = children[0].depth + (0 if chained else 1)
     depth = max(first, *(child.depth + 1 for child in children[1:])) if len(children) > 1 else children[0].depth + 1
@@ -307,17 +337,17 @@ def _made(name: str, children: Sequence[_Typed], wants: Kind, gives: Kind) -> _T
 def _reader(name: str, arguments: Sequence[_Typed], column: int) -> _Typed:
     inner = arguments[0].tree
     if not isinstance(inner, Reading) or inner.read != "sum":
-        raise FormulaError(f"{name} reads one measure", column)
+        raise FormulaError(said("{name} reads one measure", name=name), column)
     if name == "largest":
         if len(arguments) != 2 or arguments[1].tree != Reading("streamer", "sum"):
-            raise FormulaError("largest is written largest(measure, streamer)", column)
+            raise FormulaError(said("largest is written largest(measure, streamer)"), column)
         return _Typed(Reading(inner.measure, "largest", inner.days, "streamer", inner.column), "number", 2, column)
     if len(arguments) != 1:
-        raise FormulaError(f"{name} takes 1 argument, {len(arguments)} given", column)
+        raise FormulaError(said("{name} takes 1 argument, {found} given", name=name, found=len(arguments)), column)
     if name == "mean":
         return _Typed(Reading(inner.measure, "mean", inner.days, column=inner.column), "number", 2, column)
     if inner.days is not None:
-        raise FormulaError("last reads a day and takes no window", column)
+        raise FormulaError(said("last reads a day and takes no window"), column)
     return _Typed(Reading(inner.measure, "last", column=inner.column), "number", 2, column)
 
 
@@ -332,14 +362,18 @@ def _check_reading(reading: Reading, measures: Mapping[str, Measure] | None) -> 
     if measures is not None:
         known = measures.get(name)
         if known is None:
-            raise FormulaError(f"there is no measure '{name}'{nearest(name, measures)}", reading.column)
+            raise FormulaError(
+                said("there is no measure '{name}'{near}", name=name, near=nearest(name, measures)), reading.column
+            )
         if not known.scored:
-            raise FormulaError(f"the measure '{name}' may not be scored", reading.column)
+            raise FormulaError(said("the measure '{name}' may not be scored", name=name), reading.column)
     kind = known.kind if known else "any"
     if kind == "flow" and reading.read in ("last", "mean"):
-        raise FormulaError(f"'{name}' adds up over a window; {reading.read}() reads stocks", reading.column)
+        raise FormulaError(
+            said("'{name}' adds up over a window; {read}() reads stocks", name=name, read=reading.read), reading.column
+        )
     if kind == "stock" and reading.read in ("sum", "largest"):
-        raise FormulaError(f"'{name}' is a stock; write last({name}) or mean({name})", reading.column)
+        raise FormulaError(said("'{name}' is a stock; write last({name}) or mean({name})", name=name), reading.column)
 
 
 def _unit(tree: Tree, measures: Mapping[str, Measure]) -> str | None:
@@ -356,5 +390,8 @@ def _unit(tree: Tree, measures: Mapping[str, Measure]) -> str | None:
     stated = [unit for unit in units if unit is not None]
     for unit in stated[1:]:
         if unit != stated[0]:
-            raise FormulaError(f"'{tree.name}' brings together {stated[0]} and {unit}", tree.column)
+            raise FormulaError(
+                said("'{name}' brings together {unit} and {other}", name=tree.name, unit=stated[0], other=unit),
+                tree.column,
+            )
     return stated[0] if stated and len(stated) == len(units) and tree.name not in COMPARISONS else None

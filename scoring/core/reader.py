@@ -26,6 +26,7 @@ from scoring.core.rubric import (
     RubricError,
     Sample,
 )
+from scoring.core.said import said
 from scoring.core.scales import Scales
 
 MOST_ITEMS = 5_000
@@ -75,12 +76,12 @@ class _Reader(Scales):
             return None
         self._scale = self._decimal(top.get("scale"), "scale", Fraction(100))
         if self._scale <= 0:
-            self._fault(top.get("scale"), "scale", "the scale must be above 0")
+            self._fault(top.get("scale"), "scale", said("the scale must be above 0"))
         self._weights_sum = self._whole(top["weights_sum"], "weights_sum", low=1) if "weights_sum" in top else None
         root = self._item(top["root"], "root", ())
         if not isinstance(root, Node):
             if root is not None:
-                self._fault(top["root"], root.code, "the root must have children")
+                self._fault(top["root"], root.code, said("the root must have children"))
             return None
         grades = self._grades(top.get("grades"))
         return Rubric(
@@ -103,12 +104,18 @@ class _Reader(Scales):
 
     def _item(self, node: yaml.Node, where: str, path: tuple[yaml.Node, ...]) -> Node | Leaf | None:
         if any(node is above for above in path):
-            self._fault(node, where, "a cycle: this item contains itself")
+            self._fault(node, where, said("a cycle: this item contains itself"))
             return None
         self._items += 1
         if len(path) >= DEEPEST_TREE or self._items > MOST_ITEMS:
             if self._items <= MOST_ITEMS + 1:
-                self._fault(node, where, f"a rubric may have {MOST_ITEMS} items, {DEEPEST_TREE} levels deep")
+                self._fault(
+                    node,
+                    where,
+                    said(
+                        "a rubric may have {most} items, {deepest} levels deep", most=MOST_ITEMS, deepest=DEEPEST_TREE
+                    ),
+                )
             return None
         inner = isinstance(node, yaml.MappingNode) and any(key.value == "children" for key, _ in node.value)
         keys = _NODE_KEYS if inner or not path else _LEAF_KEYS
@@ -128,7 +135,7 @@ class _Reader(Scales):
             if (child := self._item(element, f"{code}: child {index}", path)) is not None
         ]
         if not children:
-            self._fault(entries["children"], code, "a node needs at least one child")
+            self._fault(entries["children"], code, said("a node needs at least one child"))
         else:
             self._check_weights(entries.get("code"), code, [child.weight for child in children])
         return Node(
@@ -150,9 +157,9 @@ class _Reader(Scales):
         window = self._window(entries.get("window"), f"{code}: window")
         formulas = [formula for formula in (applies, value, sample.count if sample else None) if formula is not None]
         if not window and self._measures is not None and any(formula.needs_window() for formula in formulas):
-            self._fault(node, code, "a window such as 90d is needed, its formulas add up over days")
+            self._fault(node, code, said("a window such as 90d is needed, its formulas add up over days"))
         if "points" not in entries:
-            self._fault(node, code, "points are needed")
+            self._fault(node, code, said("points are needed"))
         missing = self._choice(entries.get("missing"), f"{code}: missing", LEAF_POLICIES, default="not_applicable")
         return Leaf(
             code,
@@ -180,10 +187,10 @@ class _Reader(Scales):
             return None
         at_least = self._decimal(entries.get("at_least"), where)
         if at_least <= 0:
-            self._fault(entries.get("at_least"), where, "at_least must be above 0")
+            self._fault(entries.get("at_least"), where, said("at_least must be above 0"))
         shrink = self._decimal(entries["shrink_to"], where) if "shrink_to" in entries else None
         if shrink is not None and not 0 <= shrink <= self._scale:
-            self._fault(entries["shrink_to"], where, f"shrink_to must lie between 0 and {self._scale}")
+            self._fault(entries["shrink_to"], where, said("shrink_to must lie between 0 and {top}", top=self._scale))
         # Without a value to draw towards, a sample that is too small gives no points at all.
         below = Fraction(1) if shrink is None else Fraction(0)
         if "insufficient_below" in entries:
@@ -196,14 +203,20 @@ class _Reader(Scales):
         for element in self._sequence(node, "grades"):
             parts = self._sequence(element, "grades")
             if len(parts) != 2:
-                self._fault(element, "grades", "a grade is a code and the number it begins at")
+                self._fault(element, "grades", said("a grade is a code and the number it begins at"))
                 continue
             grade = Grade(self._text(parts[0], "grades"), self._decimal(parts[1], "grades"))
             if grade.code in {known.code for known in grades}:
-                self._fault(element, "grades", f"the grade {grade.code} stands twice")
+                self._fault(element, "grades", said("the grade {grade} stands twice", grade=grade.code))
             elif grades and grade.at_least >= grades[-1].at_least:
                 self._fault(
-                    element, "grades", f"grades stand best first, {grade.code} begins no lower than {grades[-1].code}"
+                    element,
+                    "grades",
+                    said(
+                        "grades stand best first, {grade} begins no lower than {other}",
+                        grade=grade.code,
+                        other=grades[-1].code,
+                    ),
                 )
             grades.append(grade)
         return tuple(grades)
@@ -230,7 +243,7 @@ class _Reader(Scales):
             formula = self._formula(entries["when"], where, "boolean")
             window = self._window(entries.get("window"), f"{where} window")
             if formula and formula.needs_window() and not window and self._measures is not None:
-                self._fault(element, where, "a window such as 90d is needed, the formula adds up over days")
+                self._fault(element, where, said("a window such as 90d is needed, the formula adds up over days"))
             then = self._entries(entries["then"], where, ("highest_grade",), needs=("highest_grade",)) or {}
             if formula and "highest_grade" in then:
                 gates.append(Gate(formula, self._grade(then["highest_grade"], where, grades), window))
@@ -260,27 +273,41 @@ class _Reader(Scales):
                 )
                 if not cohort.usable:
                     found = len(cohort.members)
-                    self._fault(members, where, f"a cohort needs {SMALLEST_COHORT} members, {found} found")
+                    self._fault(
+                        members,
+                        where,
+                        said("a cohort needs {fewest} members, {found} found", fewest=SMALLEST_COHORT, found=found),
+                    )
                 cohorts[code, name] = cohort
         return cohorts
 
     def _check_weights(self, node: yaml.Node | None, where: str, weights: Sequence[int]) -> None:
         total = sum(weights)
         if total <= 0:
-            self._fault(node, where, "the weights add up to 0")
+            self._fault(node, where, said("the weights add up to 0"))
         elif self._weights_sum is not None and total != self._weights_sum:
-            self._fault(node, where, f"the weights add up to {total}, {self._weights_sum} is needed")
+            self._fault(
+                node,
+                where,
+                said("the weights add up to {total}, {needed} is needed", total=total, needed=self._weights_sum),
+            )
 
     def _code(self, node: yaml.Node | None, where: str) -> str:
         code = self._text(node, where)
         if node is None:
             return where
         if not _CODE.fullmatch(code):
-            self._fault(node, where, f"'{code}' is not a code (letters, digits and _, at most 64)")
+            self._fault(node, where, said("'{code}' is not a code (letters, digits and _, at most 64)", code=code))
         elif code in self._codes:
             first = self._codes[code]
             self._fault(
-                node, where, f"the code {code} stands twice{'' if first is None else f', first in line {first}'}"
+                node,
+                where,
+                said(
+                    "the code {code} stands twice{first}",
+                    code=code,
+                    first="" if first is None else said(", first in line {line}", line=first),
+                ),
             )
         self._codes.setdefault(code, None if node.start_mark is None else node.start_mark.line + 1)
         return code
@@ -289,7 +316,7 @@ class _Reader(Scales):
         known = [grade.code for grade in grades]
         given = self._text(node, where)
         if given not in known:
-            self._fault(node, where, f"there is no grade '{given}'{nearest(given, known)}")
+            self._fault(node, where, said("there is no grade '{given}'{near}", given=given, near=nearest(given, known)))
         return given
 
     def _formula(self, node: yaml.Node | None, where: str, kind: Kind) -> Formula | None:
@@ -298,7 +325,7 @@ class _Reader(Scales):
         try:
             return compile_formula(self._text(node, where), kind, self._measures)
         except FormulaError as error:
-            self._fault(node, where, f"{error} in '{node_text(node)[:80]}'")
+            self._fault(node, where, said("{error} in '{formula}'", error=error.said, formula=node_text(node)[:80]))
             return None
 
     def _about(self, entries: Entries, code: str) -> Mapping[str, Any]:

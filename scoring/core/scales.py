@@ -7,6 +7,7 @@ import yaml
 
 from scoring.core.document import Document, node_text, shown
 from scoring.core.points import Anchors, Identity, Percentile, Points, Steps, ZScore
+from scoring.core.said import said
 
 _POINT_KEYS = ("anchors", "goalposts", "steps", "identity", "percentile", "z_score")
 
@@ -28,13 +29,17 @@ class Scales(Document):
         entries = self._entries(node, where, (*_POINT_KEYS, "interpolate", "clamp")) or {}
         kinds = [key for key in entries if key in _POINT_KEYS]
         if len(kinds) != 1:
-            self._fault(node, where, f"exactly one of {', '.join(_POINT_KEYS)} is needed, {len(kinds)} found")
+            self._fault(
+                node,
+                where,
+                said("exactly one of {known} is needed, {found} found", known=", ".join(_POINT_KEYS), found=len(kinds)),
+            )
             return Identity()
         kind, given = kinds[0], entries[kinds[0]]
         clamp = self._choice(entries.get("clamp"), f"{where} clamp", ("true", "false")) == "true"
         log = self._choice(entries.get("interpolate"), f"{where} interpolate", ("linear", "log")) == "log"
         if log and kind not in ("anchors", "goalposts"):
-            self._fault(entries["interpolate"], where, f"{kind} cannot be interpolated")
+            self._fault(entries["interpolate"], where, said("{kind} cannot be interpolated", kind=kind))
         match kind:
             case "anchors":
                 return Anchors(self._pairs(given, where, fewest=2, clamp=clamp, log=log), log, clamp)
@@ -56,13 +61,15 @@ class Scales(Document):
     def _goalposts(self, node: yaml.Node, where: str, log: bool) -> tuple[tuple[Fraction, Fraction], ...]:
         ends = [self._decimal(element, where) for element in self._sequence(node, where)]
         if len(ends) != 2:
-            self._fault(node, where, f"goalposts are a floor and a target, {len(ends)} numbers found")
+            self._fault(node, where, said("goalposts are a floor and a target, {found} numbers found", found=len(ends)))
             return ((Fraction(0), Fraction(0)), (Fraction(1), self._scale))
         floor, target = ends
         if floor == target:
-            self._fault(node, where, f"the goalposts are equal ({node_text(node)}), they must span a range")
+            self._fault(
+                node, where, said("the goalposts are equal ({given}), they must span a range", given=node_text(node))
+            )
         if log and min(ends) <= 0:
-            self._fault(node, where, "logarithmic goalposts must be above 0")
+            self._fault(node, where, said("logarithmic goalposts must be above 0"))
         return tuple(sorted(((floor, Fraction(0)), (target, self._scale))))
 
     def _pairs(
@@ -70,20 +77,36 @@ class Scales(Document):
     ) -> tuple[tuple[Fraction, Fraction], ...]:
         pairs = [self._pair(element, where) for element in self._sequence(node, where)]
         if len(pairs) < fewest:
-            self._fault(node, where, f"at least {fewest} pairs of value and points are needed, {len(pairs)} found")
+            self._fault(
+                node,
+                where,
+                said(
+                    "at least {fewest} pairs of value and points are needed, {found} found",
+                    fewest=fewest,
+                    found=len(pairs),
+                ),
+            )
         for (left, _), (right, _) in pairwise(pairs):
             if left >= right:
-                self._fault(node, where, f"the values must ascend, {shown(left)} stands before {shown(right)}")
+                self._fault(
+                    node,
+                    where,
+                    said("the values must ascend, {left} stands before {right}", left=shown(left), right=shown(right)),
+                )
                 break
         if clamp and any(not 0 <= points <= self._scale for _, points in pairs):
-            self._fault(node, where, f"points run from 0 to {shown(self._scale)}; others need clamp: false")
+            self._fault(
+                node, where, said("points run from 0 to {top}; others need clamp: false", top=shown(self._scale))
+            )
         if log and pairs and pairs[0][0] <= 0:
-            self._fault(node, where, "logarithmic anchors must be above 0")
+            self._fault(node, where, said("logarithmic anchors must be above 0"))
         return tuple(pairs)
 
     def _pair(self, node: yaml.Node, where: str) -> tuple[Fraction, Fraction]:
         parts = self._sequence(node, where)
         if len(parts) != 2:
-            self._fault(node, where, f"a pair of value and points is needed, {len(parts)} numbers found")
+            self._fault(
+                node, where, said("a pair of value and points is needed, {found} numbers found", found=len(parts))
+            )
             return Fraction(0), Fraction(0)
         return self._decimal(parts[0], where), self._decimal(parts[1], where)

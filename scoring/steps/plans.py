@@ -14,7 +14,7 @@ from ecosystem.models import AuditEntry
 from ecosystem.models.audit import Verb
 from ecosystem.roles import require
 from scoring.core.formula import Formula, FormulaError, compile_formula
-from scoring.errors import PlanInvalid
+from scoring.errors import PlanInvalid, told
 from scoring.models import BudgetPool, Plan, PlanTarget, Progress
 from scoring.steps.fund import book_endowment
 from scoring.steps.rubrics import readable_measures
@@ -91,7 +91,8 @@ def formula_of(target: PlanTarget) -> Formula:
         return compile_formula(target.value, "number", readable_measures())
     except FormulaError as error:
         raise PlanInvalid(
-            _("Target %(target)s: %(reason)s") % {"target": target, "reason": error}, detail={"column": error.column}
+            _("Target %(target)s: %(reason)s") % {"target": target, "reason": told(error.said)},
+            detail={"column": error.column},
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from providers.measures import catalogue
 from scoring.core import reader
 from scoring.core.formula import Measure
 from scoring.core.rubric import Fault, Rubric, RubricError
-from scoring.errors import NothingToScore, RubricFrozen, RubricInvalid
+from scoring.core.said import said
+from scoring.errors import NothingToScore, RubricFrozen, RubricInvalid, told
 from scoring.models import Consultation, RubricVersion
 
 if TYPE_CHECKING:
@@ -154,22 +156,31 @@ def checked(text: str | Mapping[str, Any]) -> Rubric:
         rubric = reader.load(text, measures=readable_measures())
         _check_storable(rubric)
     except RubricError as error:
-        faults = [{"line": fault.line, "where": fault.where, "reason": fault.reason} for fault in error.faults]
-        raise RubricInvalid(str(error), detail={"faults": faults}) from None
+        found = [replace(fault, reason=told(fault.reason)) for fault in error.faults]
+        faults = [{"line": fault.line, "where": fault.where, "reason": fault.reason} for fault in found]
+        raise RubricInvalid("\n".join(map(_placed, found)), detail={"faults": faults}) from None
     return rubric
+
+
+def _placed(fault: Fault) -> str:
+    """Write a fault as one line, its place first."""
+    place = "" if fault.line is None else _("line %(line)s") % {"line": fault.line}
+    return ": ".join(part for part in (place, fault.where, fault.reason) if part)
 
 
 def _check_storable(rubric: Rubric) -> None:
     """Refuse what scores well but cannot be kept or rolled up here."""
     measures = catalogue().measures
     faults = [
-        Fault(None, str(operand), f"'{operand.measure}' is not kept per person")
+        Fault(None, str(operand), said("'{measure}' is not kept per person", measure=operand.measure))
         for operand in rubric.operands()
         if operand.read == "largest" and not measures[operand.measure].person_totals
     ]
     if rubric.published_decimals > DECIMALS_KEPT:
-        faults.append(Fault(None, "published_decimals", f"scores are kept with at most {DECIMALS_KEPT} decimals"))
+        faults.append(
+            Fault(None, "published_decimals", said("scores are kept with at most {most} decimals", most=DECIMALS_KEPT))
+        )
     if not rubric.grades or rubric.grades[-1].at_least > 0:
-        faults.append(Fault(None, "grades", "every rated score needs a grade: the lowest must count from 0"))
+        faults.append(Fault(None, "grades", said("every rated score needs a grade: the lowest must count from 0")))
     if faults:
         raise RubricError(tuple(faults))

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from django.core.management.base import BaseCommand
+from django.utils import translation
 
 from scoring.core import reader
 from scoring.core.difference import differences
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         check = verbs.add_parser("validate", help="check a rubric and try it on the latest run, keeping nothing")
         check.add_argument("rubric", metavar="RUBRIC", help=f"a file; or {NAMED}")
 
+    @translation.override("en")
     def handle(self, *args: object, verb: str, **options: object) -> None:
         try:
             match verb:
