@@ -14,9 +14,11 @@ from psycopg import sql
 
 from ecosystem.models import AuditEntry, Notice, OutboxMessage, WorkMark
 from ecosystem.verify import Extent, Finding, missing_triggers, register
+from providers.choices import ROLE_PRIORITY
+from providers.models import DeliveredDay
 from scoring.core.score import score
 from scoring.models import BudgetPool, Contest, Entry, Grant, Publication, Run, Score
-from scoring.models.rolled import ProviderCum
+from scoring.models.rolled import ProviderCum, ProviderDay
 from scoring.models.scores import LEFT
 from scoring.steps.publish import scores_digest
 from scoring.steps.roll_up import roll_up
@@ -40,11 +42,52 @@ PROTECTING_TRIGGERS = {
     ("scoring_entry", "entries_insert_only"),
     ("scoring_benchmark", "benchmarks_insert_only"),
 }
+SHARE_TRIGGERS = {
+    ("providers_binding", "share_added_within_lead"),
+    ("providers_binding", "share_stays_within_lead"),
+    ("providers_evidence", "evidence_insert_only"),
+}
 _DIFFERING = """
 SELECT day, provider_id, to_jsonb(kept)::text, to_jsonb(fresh)::text
 FROM (SELECT * FROM {schema}.{table} WHERE provider_id = ANY(%(providers)s)) AS kept
 FULL JOIN pg_temp.{table} AS fresh USING ({key}) WHERE kept IS DISTINCT FROM fresh ORDER BY 2, 1
 """
+
+
+# What a day's sales count once for anybody, by the leads' bindings alone; a store's room follows as in the roll-up.
+_ONCE = """
+SELECT fact.day, sum(fact.gmv_settled)::bigint FROM fact_sales_merchant fact
+LEFT JOIN providers_streamer room ON room.id = fact.streamer_id
+WHERE fact.day = ANY(%(days)s) AND EXISTS (SELECT FROM providers_binding lead
+  WHERE lead.status = 'confirmed' AND lead.lead_id IS NULL AND lead.role = ANY(%(roles)s) AND lead.period @> fact.day
+  AND (lead.merchant_id = fact.merchant_id OR lead.streamer_id = fact.streamer_id
+    OR lead.merchant_id = room.merchant_id AND NOT EXISTS (SELECT FROM providers_binding own
+      WHERE own.status = 'confirmed' AND own.streamer_id = room.id AND own.period @> fact.day)))
+GROUP BY 1
+"""
+
+
+def check_shares(extent: Extent) -> Finding:
+    """What counts once is divided without a rest: all providers together have the sales that anybody is bound to."""
+    wrong = missing_triggers(SHARE_TRIGGERS)
+    waiting = WorkMark.objects.filter(kind__in=ROLLING).count()
+    if waiting:
+        return Finding(f"{len(SHARE_TRIGGERS)} triggers; {waiting} changes are not rolled up yet (run it again)", wrong)
+    delivered = DeliveredDay.objects.filter(feed="sales", subject="merchant").order_by("day")
+    days = list(delivered.values_list("day", flat=True))
+    if not extent.everything and len(days) > extent.sample:
+        days = sorted(random.sample(days, extent.sample))
+    with connection.cursor() as cursor:
+        cursor.execute(_ONCE, {"days": days, "roles": list(ROLE_PRIORITY)})
+        wanted = dict(cursor.fetchall())
+    rows = ProviderDay.objects.filter(day__in=days).values_list("day")  # type: ignore[attr-defined]
+    found = dict(rows.annotate(once=Sum("gmv_settled_once")).order_by("day"))
+    wrong += [
+        f"{day}: {found.get(day, 0)} fen count for providers, {wanted.get(day, 0)} were sold by whom they are bound to"
+        for day in days
+        if found.get(day, 0) != (wanted.get(day) or 0)
+    ]
+    return Finding(f"{len(days)} days of sales and {len(SHARE_TRIGGERS)} triggers", wrong)
 
 
 def check_totals(extent: Extent) -> Finding:
@@ -253,6 +296,7 @@ def check_announcements(extent: Extent) -> Finding:
 def register_checks() -> None:
     """Name the invariants of what we conclude."""
     register("totals", check_totals)
+    register("shares", check_shares)
     register("scores", check_scores)
     register("publications", check_publications)
     register("pools", check_pools)

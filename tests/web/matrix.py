@@ -125,7 +125,7 @@ PAGES: dict[str, tuple[str, str]] = {
         "sign-in outside | hidden other | ok *",
         "sign-in outside | hidden other | ok owner operator | denied *",
     ),
-    # The paper is the other side's of the conflict: only the arbiter opens it beside them.
+    # Our side's paper: beside us only the arbiter opens it.
     "providers:evidence": ("sign-in outside | ok owner operator governance | hidden *", NEVER),
     # scoring
     "scoring:score": (NUMBERS, NEVER),
