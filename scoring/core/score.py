@@ -138,14 +138,25 @@ class Scores:
 
     def shown(self, code: str) -> tuple[Units, Bools]:
         """The published points of a node or indicator: whole units, 0 where there are none, and where there are any."""
+        (found,) = self.shown_together([code])
+        return found
+
+    def shown_together(self, codes: Sequence[str]) -> list[tuple[Units, Bools]]:
+        """The published points of several nodes or indicators; what floats leave open is settled once for all."""
         if self.floats is None:
-            return _shown_exactly(self.rubric, self.inputs, code)
-        field = FloatField(len(self.subjects))
-        units, known = _rounded(self.floats, code, field, self.rubric.published_decimals)
-        rows = np.flatnonzero(field.doubt & known | self.settled)
+            return _shown_exactly(self.rubric, self.inputs, codes)
+        found, open_rows = [], self.settled
+        for code in codes:
+            field = FloatField(len(self.subjects))
+            units, known = _rounded(self.floats, code, field, self.rubric.published_decimals)
+            open_rows = open_rows | field.doubt & known
+            found.append((units, known))
+        rows = np.flatnonzero(open_rows)
         if rows.size:
-            units[rows], known[rows] = _shown_exactly(self.rubric, self.inputs.take(rows), code)
-        return units, known
+            exact = _shown_exactly(self.rubric, self.inputs.take(rows), codes)
+            for (units, known), (proved, proved_known) in zip(found, exact, strict=True):
+                units[rows], known[rows] = proved, proved_known
+        return found
 
 
 def score(rubric: Rubric, inputs: Inputs, *, like: Scores | None = None) -> Scores:
@@ -355,6 +366,7 @@ def _in_units(bound: Fraction, decimals: int) -> int:
     return -(-scaled.numerator // scaled.denominator)
 
 
-def _shown_exactly(rubric: Rubric, inputs: Inputs, code: str) -> tuple[Units, Bools]:
+def _shown_exactly(rubric: Rubric, inputs: Inputs, codes: Sequence[str]) -> list[tuple[Units, Bools]]:
     field = ExactField(len(inputs.subjects))
-    return _rounded(evaluate(rubric, inputs, field), code, field, rubric.published_decimals)
+    made = evaluate(rubric, inputs, field)
+    return [_rounded(made, code, field, rubric.published_decimals) for code in codes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
 import psycopg
@@ -205,11 +206,22 @@ class Run(models.Model):
 # Per process: the matrices read last, by digest. Pages of one run come in series, and a matrix never changes.
 _KEPT: OrderedDict[str, Inputs] = OrderedDict()
 _KEPT_MOST = 4
+_KEEP = (
+    "INSERT INTO scoring_runinput (run_id, content, digest) VALUES (%s, %b, %s)"
+    " ON CONFLICT (run_id) DO UPDATE SET content = excluded.content, digest = excluded.digest"
+)
 _READ = "SELECT digest, CASE WHEN digest <> ALL(%s) THEN content END FROM scoring_runinput WHERE run_id = %s"
 
 
 class RunInputQuerySet(models.QuerySet["RunInput"]):
     """The reading language of run inputs."""
+
+    def keep(self, run: Run, content: bytes) -> str:
+        """Keep the matrix a run is computed from, as bytes; return their SHA-256."""
+        digest = sha256(content).hexdigest()
+        with psycopg.Cursor(connection.connection) as cursor:
+            cursor.execute(_KEEP, [run.pk, content, digest])
+        return digest
 
     def matrix(self, run: Run) -> Inputs | None:
         """Return the matrix a run was computed from, read once per process; None where it has none yet."""

@@ -54,9 +54,14 @@ class Score(models.Model):
         RATED = "rated", _("rated")
         NOT_RATED = "not_rated", _("not rated")
 
-    run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="scores")
+    # Both are the first column of an index below.
+    run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="scores", db_index=False)
     provider = models.ForeignKey(
-        "providers.Provider", verbose_name=_("provider"), on_delete=models.PROTECT, related_name="scores"
+        "providers.Provider",
+        verbose_name=_("provider"),
+        on_delete=models.PROTECT,
+        related_name="scores",
+        db_index=False,
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices)
     published = models.DecimalField(

@@ -7,8 +7,10 @@ A provisional run belongs to a day and follows the facts; an official run is com
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from scoring.core.inputs import Inputs
+    from scoring.core.numbers import Bools
     from scoring.core.rubric import Rubric
-    from scoring.core.score import Scores
+    from scoring.core.score import Scores, Units
 
 CURRENT = "current"
 
@@ -47,6 +50,9 @@ CREATE TEMP TABLE incoming_score (
     provider_id bigint, status text, published numeric, grade text, rank integer, capabilities jsonb, flags text[]
 ) ON COMMIT DROP
 """
+_COLUMNS = "provider_id, status, published, grade, rank, capabilities, flags"
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _WRITE = """
 INSERT INTO scoring_score AS known (run_id, provider_id, status, published, grade, rank, capabilities, flags)
 SELECT %s, provider_id, status, published, grade, rank, capabilities, flags FROM incoming_score ORDER BY provider_id
@@ -118,27 +124,35 @@ def compute_run(run_id: int) -> int:
 @transaction.atomic
 def store_inputs(run: Run, inputs: Inputs) -> str:
     """Keep the matrix a run is computed from; return its SHA-256."""
-    content = inputs.to_bytes()
-    digest = inputs.sha256
-    RunInput.objects.update_or_create(run=run, defaults={"content": content, "digest": digest})
+    digest: str = RunInput.objects.keep(run, inputs.to_bytes())
     return digest
 
 
 def write_scores(run: Run, scores: Scores) -> int:
-    """Write the rows of a run that differ from what is known, by COPY and one statement; return how many."""
+    """Write the rows of a run that differ from what is known, by COPY; return how many."""
+    rows = score_rows(scores)
     with connection.cursor() as cursor:
+        if not Score.objects.filter(run=run).exists():
+            with cursor.copy(f"COPY scoring_score (run_id, {_COLUMNS}) FROM STDIN") as copy:
+                copy.write("".join(f"{run.pk}\t{_line(row)}" for row in rows))
+            return len(scores.subjects)
         cursor.execute(_INCOMING)
-        with cursor.copy(
-            "COPY incoming_score (provider_id, status, published, grade, rank, capabilities, flags) FROM STDIN"
-        ) as copy:
-            for row in score_rows(scores):
-                copy.write_row(row)
+        with cursor.copy(f"COPY incoming_score ({_COLUMNS}) FROM STDIN") as copy:
+            copy.write("".join(map(_line, rows)))
         cursor.execute(_WRITE, [run.pk])
         changed = int(cursor.rowcount)
         cursor.execute(_LEAVE, [[LEFT], run.pk, [LEFT]])
         changed += int(cursor.rowcount)
         cursor.execute("DROP TABLE incoming_score")
     return changed
+
+
+def _line(row: ScoreRow) -> str:
+    """Write a row as COPY text; capabilities are JSON of plain codes and numbers."""
+    provider, status, published, grade, rank, capabilities, flags = row
+    total, place = ("\\N" if number is None else number for number in (published, rank))
+    words = ",".join(f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED) for flag in flags)
+    return f"{provider}\t{status}\t{total}\t{grade.translate(_ESCAPED)}\t{place}\t{capabilities}\t{{{words}}}\n"
 
 
 def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) -> tuple[Run, int]:
@@ -151,13 +165,14 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
     before = _standing_before(run)
     cut_off = timezone.now()
     inputs = windows(rubric, as_of=as_of)
-    digest = inputs.sha256
+    content = inputs.to_bytes()
+    digest = sha256(content).hexdigest()
     same = (run.input_digest, run.rubric_version_id, run.code_version) == (digest, version.pk, code_version())
     if same and run.status == Run.Status.COMPUTED:
         return run, 0
     earlier = _inputs_of(before) if notify_members and before is not None else None
     run.rubric_version, run.cut_off = version, cut_off
-    run.input_digest = store_inputs(run, inputs)
+    run.input_digest = RunInput.objects.keep(run, content)
     scores = score(rubric, inputs)
     grades = _grades(before) if earlier is not None else {}
     changed = write_scores(run, scores)
@@ -196,20 +211,35 @@ def _grades(run: Run | None) -> dict[int, str]:
 
 def score_rows(scores: Scores) -> Iterator[ScoreRow]:
     """Lay the scores out as rows of the table, in the order of the subjects."""
-    shown = {item.code: scores.shown(item.code) for item in scores.rubric.capabilities}
     decimals = scores.rubric.published_decimals
-    for row, subject in enumerate(scores.subjects):
-        rated = bool(scores.rated[row])
-        capabilities = {
-            code: str(as_decimal(int(units[row]), decimals)) if known[row] else None
-            for code, (units, known) in shown.items()
-        }
+    grades = [grade.code for grade in scores.rubric.grades]
+    flags: list[list[str]] = [[] for _ in scores.subjects]
+    for flag, where in scores.flagged.items():
+        for row in np.flatnonzero(where).tolist():
+            flags[row].append(flag)
+    codes = [item.code for item in scores.rubric.capabilities]
+    shown = [
+        _texts(code, units, known, decimals)
+        for code, (units, known) in zip(codes, scores.shown_together(codes), strict=True)
+    ]
+    numbers = (scores.rated.tolist(), scores.units.tolist(), scores.grade.tolist(), scores.rank.tolist())
+    for subject, rated, units, grade, rank, found, *capabilities in zip(
+        scores.subjects, *numbers, flags, *shown, strict=True
+    ):
         yield (
             int(subject),
-            scores.status(row),
-            scores.published(row),
-            (scores.grade_code(row) or "") if rated else "",
-            int(scores.rank[row]) if rated else None,
-            json.dumps(capabilities),
-            list(scores.flags(row)),
+            "rated" if rated else "not_rated",
+            as_decimal(units, decimals) if rated else None,
+            grades[grade] if rated and grade >= 0 else "",
+            rank if rated else None,
+            f"{{{', '.join(capabilities)}}}",
+            found,
         )
+
+
+def _texts(code: str, units: Units, known: Bools, decimals: int) -> list[str]:
+    """Write a capability's published points, or null, as members of a JSON object."""
+    name = json.dumps(code)
+    texts = {unit: f'{name}: "{as_decimal(unit, decimals)}"' for unit in np.unique(units[known]).tolist()}
+    nothing = f"{name}: null"
+    return [texts[unit] if there else nothing for unit, there in zip(units.tolist(), known.tolist(), strict=True)]
