@@ -199,19 +199,19 @@ class _Table:
         written = {reading: name for name in named if (reading := _reading(name)) is not None}
         bound: dict[Operand, str] = {}
         for leaf in self._rubric.leaves():
-            lacking = self._bind_leaf(leaf, written, bound)
+            absent = self._bind_leaf(leaf, written, bound)
             if leaf.code in named:
                 bound[Operand(leaf.code, "given")] = leaf.code
-            elif lacking:
-                self._fault(1, leaf.code, f"the column is missing, or those it is computed from: {', '.join(lacking)}")
+            elif absent:
+                self._fault(1, leaf.code, f"the column is missing, or those it is computed from: {', '.join(absent)}")
         for gate in self._rubric.gates:
             for reading, operand in gate.when.operands(gate.window).items():
                 if (name := _column(reading, gate.window, written)) is not None:
                     bound[operand] = name
-        known = {*_expressions(self._rubric), *(leaf.code for leaf in self._rubric.leaves())}
-        for name in named:
-            if name not in bound.values():
-                self._fault(1, name, f"the rubric does not read this column{nearest(name, known - set(named))}")
+        read = set(bound.values())
+        lacking = {*_expressions(self._rubric), *(leaf.code for leaf in self._rubric.leaves())} - set(named)
+        for name in [name for name in named if name not in read][:MOST_FAULTS]:
+            self._fault(1, name, f"the rubric does not read this column{nearest(name, lacking)}")
         return bound
 
     def _bind_leaf(self, leaf: Leaf, written: Mapping[Reading, str], bound: dict[Operand, str]) -> list[str]:

@@ -144,6 +144,11 @@ def test_all_faults_are_found_in_one_go() -> None:
     assert len(refused(HEADER + "x,a,b,5,1\nx,1,2,3,c\n")) == 4
 
 
+def test_a_table_wider_than_any_rubric_is_refused_with_its_first_thousand_columns() -> None:
+    found = refused("unit," + ",".join(f"c{place}" for place in range(3_000)) + "\n")
+    assert len([fault for fault in found if "the rubric does not read this column" in fault]) == 1_000
+
+
 @pytest.fixture
 def golden(tmp_path: Path) -> Path:
     inputs = json.loads((DATA / "golden_example.json").read_text(encoding="utf-8"))["inputs"]
