@@ -89,7 +89,7 @@ def main() -> int:
         rules, table, out = (Path(folder) / name for name in ("rules.yaml", "table.csv", "scores.csv"))
         rules.write_text(yaml.safe_dump(rubric(), sort_keys=False), encoding="utf-8")
         write_table(table, rows)
-        command = [sys.executable, "manage.py", "score_table", rules, table, "--out", out]
+        command = [sys.executable, "manage.py", "score_table", str(rules), str(table), "--out", str(out)]
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT)
         _, status, used = os.wait4(process.pid, 0)
