@@ -134,7 +134,12 @@ FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "log10": (1, 1),
     "sqrt": (1, 1),
 }
-_KINDS: Mapping[Kind, Said] = {"number": said("number"), "boolean": said("boolean"), "missing": said("missing")}
+_KINDS: Mapping[Kind, Said] = {
+    "number": said("a number"),
+    "boolean": said("a boolean"),
+    "missing": said("a missing value"),
+}
+_OPERANDS: Mapping[Kind, Said] = {"number": said("numbers"), "boolean": said("booleans")}
 READERS = ("last", "mean", "largest")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -195,8 +200,8 @@ def compile_formula(text: str, kind: Kind, measures: Mapping[str, Measure] | Non
         )
     if typed.kind != kind:
         always = typed.kind == "missing"
-        found = said("is always missing") if always else said("gives a {kind}", kind=_KINDS[typed.kind])
-        raise FormulaError(said("a {kind} is needed, this {found}", kind=_KINDS[kind], found=found), typed.column)
+        found = said("is always missing") if always else said("gives {kind}", kind=_KINDS[typed.kind])
+        raise FormulaError(said("{kind} is needed, this {found}", kind=_KINDS[kind], found=found), typed.column)
     for reading in readings(typed.tree):
         _check_reading(reading, measures)
     if measures is not None:
@@ -284,7 +289,7 @@ class _Builder(Transformer[Token, Any]):
         then, condition, otherwise = children
         if condition.kind != "boolean":
             raise FormulaError(
-                said("the condition of if must be a boolean, this is a {kind}", kind=_KINDS[condition.kind]),
+                said("the condition of if must be a boolean, this is {kind}", kind=_KINDS[condition.kind]),
                 condition.column,
             )
         kinds = {branch.kind for branch in (then, otherwise)} - {"missing"}
@@ -320,9 +325,9 @@ def _made(name: str, children: Sequence[_Typed], wants: Kind, gives: Kind) -> _T
         if child.kind not in (wants, "missing"):
             raise FormulaError(
                 said(
-                    "'{name}' works on {wants}s, this is a {found}",
+                    "'{name}' works on {wants}, this is {found}",
                     name=name,
-                    wants=_KINDS[wants],
+                    wants=_OPERANDS[wants],
                     found=_KINDS[child.kind],
                 ),
                 child.column,
