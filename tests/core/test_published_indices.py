@@ -16,7 +16,14 @@
 - Frozen goalposts with falling indicators: the way of the Sustainable Development Report (fixed lower bound and optimum
   per indicator, 0–100, clamped, means of equal weight; no score with more than 20 % of indicators missing).
 
-For the last three the rules are the published ones and the values are made up: their inputs are not small tables.
+For these last three the rules are the published ones and the values are constructed, not published: their inputs are
+not small tables. Two more indices are held against published figures, one level each:
+
+- Democracy Index (Economist Intelligence Unit): the plain mean of five categories from 0 to 10, full democracies above
+  8. Netherlands 2022 as reported by NL Times, 2 February 2023; Norway 2021 as reported by newscollective.co.nz; New
+  Zealand 2012 as reported by kiwiblog.co.nz, April 2013; each with its five categories and its total.
+- Environmental Performance Index 2018, table of results: the totals as in chapter 3 of the report, made of 40 %
+  Environmental Health and 60 % Ecosystem Vitality as its methodology says, with those two scores.
 """
 
 from decimal import Decimal
@@ -206,8 +213,36 @@ def test_partner_programme(facts: tuple[int, ...], published: int, grade: str) -
     assert scores.grade_code(0) == grade
 
 
+# Electoral process, functioning of government, participation, political culture, civil liberties; the total as printed.
+DEMOCRACIES = {
+    "Netherlands 2022": ("9.58", "8.93", "8.33", "8.75", "9.41", "9.00"),
+    "Norway 2021": ("10", "9.64", "10", "10", "9.12", "9.75"),
+    "New Zealand 2012": ("10", "9.29", "8.89", "8.13", "10", "9.26"),
+}
+# Environmental Health, Ecosystem Vitality; the total as printed.
+ENVIRONMENTS = {
+    "Switzerland": ("93.57", "83.32", "87.42"),
+    "France": ("95.71", "76.11", "83.95"),
+    "Denmark": ("98.20", "70.53", "81.60"),
+    "Malta": ("93.80", "72.30", "80.90"),
+    "Sweden": ("94.41", "71.24", "80.51"),
+}
+
+
+@pytest.mark.parametrize(("rows", "weights", "scale"), [(DEMOCRACIES, [1] * 5, 10), (ENVIRONMENTS, [40, 60], 100)])
+def test_published_means_come_out_as_printed(rows: dict[str, tuple[str, ...]], weights: list[int], scale: int) -> None:
+    codes = [f"PART{place}" for place in range(len(weights))]
+    rules = rubric(*map(leaf, codes, weights), scale=scale, published_decimals=2, grades=[["full", 8], ["other", 0]])
+    inputs = given(list(rows), **{code: [row[place] for row in rows.values()] for place, code in enumerate(codes)})
+    scores = score(rules, inputs)
+    assert [str(scores.published(row)) for row in range(len(rows))] == [row[-1] for row in rows.values()]
+    printed = [Decimal(row[-1]) for row in rows.values()]
+    assert scores.rank.tolist() == [1 + sum(other > own for other in printed) for own in printed]
+    assert {scores.grade_code(row) for row in range(len(rows))} == {"full"}
+
+
 def test_a_mean_of_at_least_three_sources() -> None:
-    """Thirteen sources; a country is rated by the plain mean of those it has, if it has three."""
+    """Constructed values. Thirteen sources; a country is rated by the plain mean of those it has, if it has three."""
     sources = [f"S{n}" for n in range(13)]
     rules = rubric(*map(leaf, sources), root={"needs_count": 3}, published_decimals=0)
     seen: dict[str, list[int | None]] = {
@@ -230,7 +265,7 @@ def test_a_mean_of_at_least_three_sources() -> None:
 
 
 def test_missing_children_of_a_deep_index_are_reweighted_level_by_level() -> None:
-    """Total, two objectives, issues, indicators: what is absent gives its weight to its own siblings alone."""
+    """Constructed values, four levels: what is absent gives its weight to its own siblings alone."""
     air = {"code": "AIR", "weight": 65, "children": [leaf("PM", 30), leaf("OZONE", 10), leaf("FUELS", 60)]}
     water = {"code": "WATER", "weight": 30, "children": [leaf("SANITATION", 50), leaf("DRINKING", 50)]}
     metals = {"code": "METALS", "weight": 5, "children": [leaf("LEAD", 100)]}
@@ -274,7 +309,7 @@ def test_missing_children_of_a_deep_index_are_reweighted_level_by_level() -> Non
 
 
 def test_frozen_goalposts_with_falling_indicators() -> None:
-    """Bound and optimum are fixed, a falling one being a target below the floor; four fifths must be there."""
+    """Constructed values; a falling indicator has its target below its floor, and four fifths must be there."""
     goals = {
         "POVERTY": [72.6, 0],
         "LITERACY": [45.2, 100],
