@@ -101,7 +101,7 @@ def test_every_fault_is_named_with_its_line() -> None:
 )
 def test_what_the_portal_cannot_hold_is_refused(found: str, wrong: str, reason: str) -> None:
     text = rows.SMALL_RUBRIC.format(version="1", live=1).replace(found, wrong)
-    with pytest.raises(RubricInvalid, match=reason):
+    with translation.override("en"), pytest.raises(RubricInvalid, match=reason):
         rubrics.import_rubric(text, actor=rows.staff(Role.RATING))
 
 

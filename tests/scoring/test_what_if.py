@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from ecosystem.errors import NotAllowed
 from ecosystem.models import User
@@ -149,12 +149,13 @@ def test_fields_make_the_same_draft_as_text() -> None:
     assert changed.find("LIVE").weight == 3
     assert "2000:100" in answers(changed)["points-S1"]
     assert not changed.gates
-    with pytest.raises(RubricInvalid, match="ascend"):
-        edited(rubric, {"points-S1": "10:0, 5:100"})
-    with pytest.raises(RubricInvalid, match="a pair of value and points"):
-        edited(rubric, {"points-S1": "10:0, nonsense"})
-    with pytest.raises(RubricInvalid, match="did you mean 'paid_orders'"):
-        edited(rubric, {"value-S1": "paid_order"})
+    with translation.override("en"):
+        with pytest.raises(RubricInvalid, match="ascend"):
+            edited(rubric, {"points-S1": "10:0, 5:100"})
+        with pytest.raises(RubricInvalid, match="a pair of value and points"):
+            edited(rubric, {"points-S1": "10:0, nonsense"})
+        with pytest.raises(RubricInvalid, match="did you mean 'paid_orders'"):
+            edited(rubric, {"value-S1": "paid_order"})
 
 
 def test_a_scenario_gives_the_same_again_when_its_run_has_moved_on() -> None:

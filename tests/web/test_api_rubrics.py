@@ -106,3 +106,14 @@ def test_refusals_name_line_reason_and_the_nearest_name(client: Client) -> None:
         assert (fault["line"], fault["where"]) == (line, "S1: value")
         assert "did you mean 'paid_orders'?" in fault["reason"]
     assert not RubricVersion.objects.exists()
+
+
+def test_a_chinese_reader_is_told_in_chinese(client: Client) -> None:
+    sign_in(client, rows.staff(Role.RATING))
+    text = rows.SMALL_RUBRIC.format(version="1", live=1).replace("value: paid_orders", "value: paid_ordres > 1")
+    answer = client.post("/api/v1/rubrics/validate/", {"text": text}, content_type="application/json")
+    reasons = [fault["reason"] for fault in answer.json()["errors"]["faults"]]
+    assert reasons == ["第 1 个字符：此处需要数值，公式得到的是布尔值（公式“paid_ordres > 1”）"]
+    body = {"text": rows.SMALL_RUBRIC.format(version="1", live=1).replace("paid_orders", "paid_ordres")}
+    answer = client.post("/api/v1/rubrics/validate/", body, content_type="application/json")
+    assert "没有度量“paid_ordres”；是否想写“paid_orders”？" in answer.json()["detail"]
