@@ -23,10 +23,11 @@ from providers.models import FACTS, Binding, Merchant, Provider, Streamer
 from providers.shares import WHOLE, divided, percent_text
 
 ORDER = [*ROLE_PRIORITY, *(role for role in BindingRole if role not in ROLE_PRIORITY)]
+MOST_ROOMS = 20
 WAYS: dict[str, str | Promise] = {
-    "merchant": _("bound to the merchant"),
-    "room": _("bound to the room"),
-    "store": _("bound to the store whose own room it is; the room has no binding of its own that day"),
+    "merchant": _("Bound to the merchant."),
+    "room": _("Bound to the room."),
+    "store": _("Bound to the store whose own room it is; the room has no binding of its own that day."),
 }
 RULES: dict[str, str | Promise] = {
     "counts": _("Counts in totals and plans: it is the first role in the order that is bound."),
@@ -73,7 +74,7 @@ class Claim:
     @property
     def why(self) -> str:
         """Say by which binding, and whether it counts."""
-        return f"{WAYS[self.way]}. {RULES[self.rule]}"
+        return f"{WAYS[self.way]} {RULES[self.rule]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Attribution:
     streamer: Streamer | None
     day: date
     claims: tuple[Claim, ...]
+    rooms: tuple[Streamer, ...]  # those that sold the merchant's goods that day, where no room was asked for
 
 
 def attribution(user: User, merchant: Merchant, day: date, streamer: Streamer | None = None) -> Attribution | None:
@@ -114,12 +116,19 @@ def attribution(user: User, merchant: Merchant, day: date, streamer: Streamer | 
                 rule = "never" if role not in ROLE_PRIORITY else "other" if counted else "counts"
                 counted |= rule == "counts"
                 claims.append(Claim(role, way, rule, _parties(lead, shares, visible, readable, value)))
-    return Attribution(merchant, streamer, day, tuple(claims))
+    rooms = _rooms(merchant, day) if readable and streamer is None else ()
+    return Attribution(merchant, streamer, day, tuple(claims), rooms)
 
 
 def _bindings(day: date, about: Q) -> list[Binding]:
     found = Binding.objects.confirmed().filter(about, period__contains=day)
     return list(found.select_related("provider", "batch").order_by("pk"))
+
+
+def _rooms(merchant: Merchant, day: date) -> tuple[Streamer, ...]:
+    sales: Any = FACTS["sales", "merchant"]  # its columns are generated
+    sold = sales.objects.filter(day=day, merchant_id=merchant.pk, streamer_id__gt=0).values("streamer_id")
+    return tuple(Streamer.objects.filter(pk__in=sold).order_by("pk")[:MOST_ROOMS])
 
 
 def _settled(merchant: Merchant, streamer: Streamer | None, day: date) -> int | None:

@@ -69,6 +69,17 @@ def test_a_room_speaks_for_itself_or_for_its_store(shared: Binding) -> None:
     assert ways() == [("operation", "merchant", "counts"), ("mcn", "room", "other"), ("training", "merchant", "other")]
 
 
+def test_the_rooms_that_sold_are_named_to_who_may_read_figures(shared: Binding) -> None:
+    shop: Merchant = shared.merchant  # type: ignore[assignment]
+    room = factories.streamer()
+    fact("sales", "merchant", day(3), shop.pk, batch=batch(), room=room.pk, gmv_settled=7)
+    operator = factories.member(shared.provider, MemberRole.OPERATOR).user
+    for person, rooms in ((factories.owner(shared.provider), (room,)), (operator, ())):
+        found = attribution(person, shop, day(3))
+        assert found is not None
+        assert found.rooms == rooms
+
+
 def test_members_see_their_own_part_and_no_name_besides(shared: Binding) -> None:
     share = shared.shares.get()
     shop: Merchant = shared.merchant  # type: ignore[assignment]
@@ -117,9 +128,9 @@ def test_rest_says_it_in_full_at_the_same_cost_for_many_shares(
     assert (second["is_lead"], second["binding"]) == (False, str(shared.shares.get().pk))
     assert body["claims"][1]["rule"] == "other"
     staff = factories.user(Role.AUDITOR)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         attribution(staff, shared.merchant, day(3))
     for _ in range(5):
         factories.share(shared, 100)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         attribution(staff, shared.merchant, day(3))
