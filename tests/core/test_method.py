@@ -5,9 +5,12 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from scoring.core.decompose import Split, split
+from scoring.core.explain import trace
+from scoring.core.path import to_next_grade
 from scoring.core.score import exact_points, score
 from tests.core.test_golden import GOLDEN, golden_inputs
-from tests.core.tools import ROOT, demo
+from tests.core.tools import ROOT, demo, given, leaf, rubric
 
 PAGE = (ROOT / "docs" / "method.md").read_text(encoding="utf-8").replace("−", "-")
 FOUR = Decimal("0.0001")
@@ -61,3 +64,27 @@ def test_the_sums_lead_to_the_published_number() -> None:
     assert (f"**{scores.published(0)}**", f"**{scores.grade_code(0)}**") == ("**65.0**", "**B**")
     assert "**65.0**" in PAGE
     assert "**B**" in PAGE
+
+
+def test_every_formula_of_the_default_rubric_stands_on_the_page() -> None:
+    for one in demo().leaves():
+        assert one.applies_when is not None
+        assert one.sample is not None
+        cells = (f"`{one.code}`", f"`{one.value.text}`", one.unit, str(one.window))
+        formulas = (f"`{one.applies_when.text}`", f"`{one.sample.count.text}`")
+        assert f"| {' | '.join((*cells, *formulas))} |".replace("−", "-") in PAGE, one.code
+
+
+def test_the_small_examples_come_out_of_the_core() -> None:
+    for text in ("0.510", "2.8364", "1.1636", "2248", "2752", "1250", "13750", "84.9375", "43.75"):
+        assert f"**{text}**" in PAGE
+    line = trace(demo(), golden_inputs(), golden_inputs().subjects[0]).line("LO1")
+    assert Decimal(float(line.contribution)).quantize(FOUR) == Decimal("2.8364")
+    assert Decimal(float(line.headroom)).quantize(FOUR) == Decimal("1.1636")
+    assert split((100, 10_000), (120, 15_000)) == Split("lmdi", (2248, 2752))
+    assert split((100, 0), (120, 15_000)) == Split("shapley", (1250, 13_750))
+    rules = rubric(leaf("HEAVY", 8), leaf("L1"), leaf("L2"), grades=[["HIGH", 70], ["LOW", 0]])
+    (change,) = to_next_grade(rules, given(["x"], HEAVY=[10], L1=[10], L2=[10]), "x").mix
+    assert (change.code, change.needed, str(change.published)) == ("HEAVY", Fraction("84.9375"), "70.0")
+    drawn = rubric(leaf("X", 875), leaf("Y", 1125))
+    assert exact_points(drawn, given(["x"], X=[100], Y=[0]))["TOTAL"] == ["43.75"]
