@@ -25,6 +25,7 @@ from scoring.core.difference import differences
 from scoring.drafting import edited
 from scoring.errors import NothingToScore
 from scoring.impact import Impact, Matrix, impact, shadow_header, shadow_rows
+from scoring.impact_on_plans import costs, tier_moves
 from scoring.models import Run, Scenario
 from scoring.steps.rubrics import checked
 from scoring.steps.scenarios import save_scenario
@@ -69,7 +70,7 @@ class WhatIfView(APIView):
         run = _run(values.get("run"))
         draft = asked.loaded() if asked.sent() else run.rubric_version.as_core()
         draft = edited(draft, values.get("edits", {}))
-        return Response(as_json(impact(run, draft, user=actor(request)), costs=may(request.user, "see_cost")))
+        return Response(as_json(impact(run, draft, user=actor(request)), with_costs=may(request.user, "see_cost")))
 
 
 def _run(pk: int | None) -> Run:
@@ -82,7 +83,7 @@ def _run(pk: int | None) -> Run:
     return run
 
 
-def as_json(made: Impact, *, costs: bool) -> dict[str, Any]:
+def as_json(made: Impact, *, with_costs: bool) -> dict[str, Any]:
     """Lay an impact out; amounts in the pool's unit, None where this reader does not see costs."""
     return {
         "run": str(made.run.pk),
@@ -101,7 +102,7 @@ def as_json(made: Impact, *, costs: bool) -> dict[str, Any]:
         "grade_moves": _matrix(made.grade_moves()),
         "tiers": [
             {"plan": plan.code, "tier": band.code, "moves": _matrix(moves)}
-            for plan, bands in made.tier_moves()
+            for plan, bands in tier_moves(made)
             for band, moves in bands
         ],
         "categories": exact([asdict(effect) for effect in made.categories()]),
@@ -113,9 +114,9 @@ def as_json(made: Impact, *, costs: bool) -> dict[str, Any]:
                 "projected": cost.projected,
                 "cap": cost.pool.cap,
             }
-            for cost in made.costs()
+            for cost in costs(made)
         ]
-        if costs
+        if with_costs
         else None,
         "movers": [
             {name: exact(value) for name, value in asdict(one).items() if name not in ("row", "provider_id")}
@@ -182,7 +183,7 @@ class ScenarioViewSet(viewsets.ReadOnlyModelViewSet[Scenario]):
     def impact(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Tell the impact again; ``is_same`` compares the result with the one saved."""
         kept = self.get_object()
-        body = as_json(self._again(request, kept), costs=may(request.user, "see_cost"))
+        body = as_json(self._again(request, kept), with_costs=may(request.user, "see_cost"))
         return Response({**body, "is_same": body["result_digest"] == kept.result_digest})
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})

@@ -1,18 +1,16 @@
-"""The impact of a draft on a run: who wins and loses, grades and tiers that change, and what it would cost."""
+"""The impact of a draft on a run: who wins and loses, which grades and categories change, every shadow score."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db.models import Case, F, Sum, When
 
 from ecosystem.numerals import rounded
 from providers.choices import ProviderCategory
@@ -20,8 +18,7 @@ from providers.models import Provider
 from scoring.core.score import as_decimal, score
 from scoring.core.what_if import Comparison, compare
 from scoring.draft_inputs import base_scores, draft_inputs
-from scoring.models import BudgetPool, Grant, Plan, PlanTarget, Run, Standing
-from scoring.steps.tier import QUALITY_GRADE
+from scoring.models import Run
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -84,31 +81,6 @@ class CategoryEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """A pool if every provider were granted what its grade's providers hold on average; in the pool's unit.
-
-    by_grade: (grade, providers before, after, held on average). borrowed: grades nobody holds today, counted at the
-    rate of the next lower grade that somebody holds.
-    """
-
-    pool: BudgetPool
-    granted: int
-    projected: int
-    by_grade: tuple[tuple[str, int, int, int], ...]
-    borrowed: tuple[str, ...]
-
-    @property
-    def change(self) -> int:
-        """Return what the draft adds, in the pool's unit."""
-        return self.projected - self.granted
-
-    @property
-    def over_cap(self) -> bool:
-        """Tell whether the pool would not hold it."""
-        return self.projected > self.pool.cap
-
-
-@dataclass(frozen=True, slots=True)
 class Impact:
     """A draft beside the rubric of a run, on the same inputs.
 
@@ -149,7 +121,7 @@ class Impact:
 
     def grades(self) -> list[tuple[str, int, int]]:
         """Return each grade with its providers, before and after; "" = no grade."""
-        then, now = _by_grade(self.before), _by_grade(self.after)
+        then, now = by_grade(self.before), by_grade(self.after)
         return [(code, then.get(code, 0), now.get(code, 0)) for code in dict.fromkeys((*now, *then))]
 
     def distribution(self) -> list[tuple[str, int, int]]:
@@ -234,64 +206,6 @@ class Impact:
             down=int((step[graded] > 0).sum()),
         )
 
-    def tier_moves(self) -> list[tuple[Plan, list[tuple[PlanTarget, Matrix]]]]:
-        """Return for each open plan's bands how providers move between counted for quality and not.
-
-        The band itself is reached by volume, which no rubric changes; a grade decides whether it counts as quality.
-        """
-        good = [_good(scores) for scores in (self.before, self.after)]
-        rows = self._rows()
-        plans = []
-        for plan in Plan.objects.filter(is_closed=False).prefetch_related("targets").order_by("pk"):
-            bands = [target for target in plan.targets.all() if target.counts_providers]
-            reached: dict[int, list[int]] = defaultdict(list)
-            for provider_id, band_id in _standings(plan, self.run):
-                if provider_id in rows:
-                    reached[band_id].append(rows[provider_id])
-            matrices = [(band, _quality(good[0], good[1], reached[band.pk])) for band in bands]
-            if bands:
-                plans.append((plan, matrices))
-        return plans
-
-    def costs(self) -> list[Cost]:
-        """Return what the pools of open plans would hold if grants followed the draft's grades."""
-        pools = list(BudgetPool.objects.filter(plan__is_closed=False).select_related("plan").order_by("code"))
-        held: dict[int, dict[int, int]] = defaultdict(dict)
-        for pool_id, provider_id, amount in _held(pools):
-            held[pool_id][provider_id] = amount
-        rows = self._rows()
-        return [self._cost(pool, held[pool.pk], rows) for pool in pools if held[pool.pk]]
-
-    def _rows(self) -> dict[int, int]:
-        return {int(subject): row for row, subject in enumerate(self.after.subjects)}
-
-    def _cost(self, pool: BudgetPool, held: Mapping[int, int], rows: Mapping[int, int]) -> Cost:
-        granted: dict[str, int] = defaultdict(int)
-        for provider_id, amount in held.items():
-            if provider_id in rows:
-                granted[self.before.grade_code(rows[provider_id]) or ""] += amount
-        then, now = _by_grade(self.before), _by_grade(self.after)
-        rates: dict[str, Fraction] = {}
-        borrowed, rate = [], Fraction(0)
-        for code in ("", *(grade.code for grade in reversed(self.after.rubric.grades))):
-            if then.get(code):
-                rate = Fraction(granted[code], then[code])
-            elif now.get(code):
-                borrowed.append(code)
-            rates[code] = rate
-        inside = sum(granted.values())
-        projected = sum((rates.get(code, Fraction(0)) * count for code, count in now.items()), Fraction(0))
-        return Cost(
-            pool=pool,
-            granted=inside,
-            projected=int(rounded(projected, 0)),
-            by_grade=tuple(
-                (code, then.get(code, 0), now.get(code, 0), int(rounded(rates[code], 0)))
-                for code in dict.fromkeys((*(grade.code for grade in self.after.rubric.grades), ""))
-            ),
-            borrowed=tuple(borrowed),
-        )
-
 
 def impact(run: Run, draft: Rubric, *, user: User, base: Rubric | None = None, inputs: Inputs | None = None) -> Impact:
     """Score a draft beside the run's own rubric (or another) on the run's inputs, or on those a scenario kept."""
@@ -332,43 +246,8 @@ def shadow_header(made: Impact) -> list[str]:
     ]
 
 
-def _standings(plan: Plan, run: Run) -> list[tuple[int, int]]:
-    """Return provider and band of the newest standings up to the run's day."""
-    newest = Standing.objects.filter(plan=plan, as_of__lte=run.as_of).order_by("-as_of").values("as_of")[:1]
-    rows = Standing.objects.filter(plan=plan, as_of__in=newest, band__isnull=False)
-    return list(rows.order_by("provider_id").values_list("provider_id", "band_id"))
-
-
-def _held(pools: Sequence[BudgetPool]) -> list[tuple[int, int, int]]:
-    """Return what each provider holds of each pool: approved amounts, and of settled grants what was paid or used."""
-    amount = Case(When(status=Grant.Status.APPROVED, then=F("amount")), default=F("settled_amount"))
-    rows = Grant.objects.filter(pool__in=pools).exclude(status__in=[Grant.Status.PROPOSED, Grant.Status.REFUSED])
-    return list(
-        rows.values("pool_id", "provider_id")
-        .annotate(held=Sum(amount))
-        .order_by("pool_id", "provider_id")
-        .values_list("pool_id", "provider_id", "held")
-    )
-
-
-def _good(scores: Scores) -> np.ndarray:
-    """Tell who has grade B or better."""
-    codes = [grade.code for grade in scores.rubric.grades]
-    if QUALITY_GRADE not in codes:
-        return np.zeros(scores.grade.size, dtype=bool)
-    return np.asarray((scores.grade >= 0) & (scores.grade <= codes.index(QUALITY_GRADE)), dtype=bool)
-
-
-def _quality(before: np.ndarray, after: np.ndarray, rows: Sequence[int]) -> Matrix:
-    names = (f"≥ {QUALITY_GRADE}", f"< {QUALITY_GRADE}")
-    then, now = before[rows], after[rows]
-    cells = tuple(
-        tuple(int(((then == was) & (now == is_good)).sum()) for is_good in (True, False)) for was in (True, False)
-    )
-    return Matrix(names, names, cells)
-
-
-def _by_grade(scores: Scores) -> dict[str, int]:
+def by_grade(scores: Scores) -> dict[str, int]:
+    """Count the providers of each grade; "" = no grade."""
     counts = {grade.code: int((scores.grade == index).sum()) for index, grade in enumerate(scores.rubric.grades)}
     return {**counts, "": int((scores.grade < 0).sum())}
 

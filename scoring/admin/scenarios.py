@@ -23,6 +23,7 @@ from scoring import current
 from scoring.core.rubric import Rubric
 from scoring.drafting import answers, edited, lines, renamed
 from scoring.impact import Impact, impact, shadow_header, shadow_rows
+from scoring.impact_on_plans import costs, tier_moves
 from scoring.models import RubricVersion, Run, Scenario
 from scoring.rule_words import worded_differences
 from scoring.steps.rubrics import checked, import_rubric
@@ -221,9 +222,9 @@ def _shown(request: HttpRequest, made: Impact) -> dict[str, Any]:
         "grade_counts": made.grades(),
         "distribution": made.distribution(),
         "moves": made.grade_moves(),
-        "tiers": made.tier_moves(),
+        "tiers": tier_moves(made),
         "categories": made.categories(),
-        "costs": made.costs() if sees_cost else None,
+        "costs": costs(made) if sees_cost else None,
         "movers": made.movers(),
     }
 

@@ -22,6 +22,7 @@ from scoring.drafting import answers, edited, lines
 from scoring.dry_run import dry_run
 from scoring.errors import RubricInvalid
 from scoring.impact import Impact, impact, shadow_header, shadow_rows
+from scoring.impact_on_plans import costs, tier_moves
 from scoring.models import BudgetPool, Grant, PlanTarget, Run, RunInput, Scenario, Standing
 from scoring.steps.rubrics import checked
 from scoring.steps.scenarios import save_scenario
@@ -100,12 +101,12 @@ def test_what_it_costs_follows_todays_grants() -> None:
     granted(pool, providers[0], 900)  # the only A
     granted(pool, providers[1], 300)  # three B hold 300 together
     granted(pool, providers[4], 50, status=Grant.Status.PROPOSED)
-    [cost] = tried(run, draft()).costs()
+    [cost] = costs(tried(run, draft()))
     assert (cost.granted, cost.projected, cost.borrowed) == (1_200, 2 * 900 + 100, ())
     assert cost.by_grade == (("A", 1, 2, 900), ("B", 3, 1, 100), ("C", 1, 2, 0), ("", 0, 0, 0))
     assert not cost.over_cap
     # Where nobody holds a grade today, the next lower one that somebody holds is the measure.
-    [cost] = tried(run, draft(**{"[A, 70]": "[S, 75], [A, 70]"})).costs()
+    [cost] = costs(tried(run, draft(**{"[A, 70]": "[S, 75], [A, 70]"})))
     assert cost.borrowed == ("S",)
     assert {code: rate for code, _, _, rate in cost.by_grade}["S"] == 900
 
@@ -134,7 +135,7 @@ def test_a_tier_counts_for_quality_by_grade() -> None:
         Standing.objects.create(plan=plan, provider=provider, as_of=run.as_of, value=100, rank=place, band=band)
     later = run.as_of + timedelta(days=1)
     Standing.objects.create(plan=plan, provider=providers[4], as_of=later, value=100, rank=1, band=band)
-    [(found, [(target, moves)])] = tried(run, draft()).tier_moves()
+    [(found, [(target, moves)])] = tier_moves(tried(run, draft()))
     assert (found, target) == (plan, band)
     assert moves.cells == ((3, 1), (0, 0))  # four held B or better, one of them no longer
 
