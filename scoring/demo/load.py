@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,12 +128,16 @@ def load(size: Size, *, report: Callable[[str, int, int], None]) -> World:
 
 
 def _load(size: Size, report: Callable[[str, int, int], None]) -> World:
-    users = create_demo_accounts()
-    world = build(size, progress=lambda done, total: report("build", done, total))
-    with at(world.size.first_day, 8):
-        ensure_plans()
-        import_baselines(BASELINES.read_text(encoding="utf-8"), actor=None)
-    old, new = history.rubrics(users["rating"])
+    report("world", 0, 1)
+    # The world needs no database: a second core builds it.
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        building = beside.submit(build, size)
+        users = create_demo_accounts()
+        with at(size.first_day, 8):
+            ensure_plans()
+            import_baselines(BASELINES.read_text(encoding="utf-8"), actor=None)
+        old, new = history.rubrics(users["rating"])
+        world = building.result()
     report("registers", 0, 1)
     register_all(world)
     dirt.before_facts(world, users)

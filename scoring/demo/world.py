@@ -14,7 +14,7 @@ from scoring.demo.roster import Merchant, Room, Roster, roster
 from scoring.demo.rows import trade
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from scoring.demo.feeds import Table
     from scoring.demo.rows import Columns, Ints, Sold
@@ -55,14 +55,12 @@ class World:
     sold: dict[int, Sold] = field(default_factory=dict)
 
 
-def build(size: Size, *, progress: Callable[[int, int], None] | None = None) -> World:
+def build(size: Size) -> World:
     """Build the world of one size; the same size gives the same world."""
     providers = stories.told(population(size))
     world = World(size, providers, [], [], [], [], [], [], [], {})
     parts: dict[str, list[tuple[Table, int, int, int]]] = {}
     for provider in providers:
-        if progress:
-            progress(provider.index, len(providers))
         mine = habits(provider, size)
         served = roster(provider, mine, size)
         base = (len(world.merchants), len(world.rooms))
