@@ -242,7 +242,7 @@ def judge[N: Number](
     worst = len(rubric.grades) - 1
     weights = capability_weights(rubric, inputs) if rubric.floors else []
     for floor in rubric.floors:
-        least = _in_units(floor.every_capability_at_least, rubric.published_decimals)
+        least = in_units(floor.every_capability_at_least, rubric.published_decimals)
         index = _grade_index(rubric, floor.grade)
         below = np.zeros(field.size, dtype=bool)
         for item, weight in zip(rubric.capabilities, weights, strict=True):
@@ -352,7 +352,7 @@ def _floats[N: Number](made: Evaluation[N], code: str, size: int) -> Doubles:
 def _graded(rubric: Rubric, units: Units, rated: Bools) -> Grades:
     grade = np.zeros(units.size, dtype=np.int8)
     for bound in rubric.grades:
-        grade += units < _in_units(bound.at_least, rubric.published_decimals)
+        grade += units < in_units(bound.at_least, rubric.published_decimals)
     return np.where(rated & (grade < len(rubric.grades)), grade, -1).astype(np.int8)
 
 
@@ -360,7 +360,7 @@ def _grade_index(rubric: Rubric, code: str) -> int:
     return [grade.code for grade in rubric.grades].index(code)
 
 
-def _in_units(bound: Fraction, decimals: int) -> int:
+def in_units(bound: Fraction, decimals: int) -> int:
     """The smallest published number that reaches a bound."""
     scaled: Fraction = bound * Fraction(10) ** decimals
     return -(-scaled.numerator // scaled.denominator)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scoring.core.evaluate import capability_weights
 from scoring.core.numbers import Bools, Doubles, Integers
 from scoring.core.rubric import Leaf, Node, Rubric
-from scoring.core.score import Scores
+from scoring.core.score import Scores, competition_ranks, in_units
 
 DRAWS = 1000
 NOISE = Fraction(1, 4)
@@ -54,7 +54,7 @@ def stability(scores: Scores, *, seed: bytes, draws: int = DRAWS, noise: Fractio
     for first in range(0, draws, step):
         units, grade = draw.judge(slice(first, min(first + step, draws)))
         same += np.sum(grade == scores.grade, axis=0)
-        ranks = np.array([_ranks(row[rated]) for row in units], dtype=np.int32)
+        ranks = np.array([competition_ranks(row, rated)[rated] for row in units], dtype=np.int32)
         lowest.add(ranks)
         highest.add(-ranks)
     ends = np.zeros((2, rated.size), dtype=np.int64)
@@ -102,15 +102,6 @@ def _factors(rubric: Rubric, seed: bytes, draws: int, noise: float) -> dict[str,
     return dict(zip(codes, 1 - noise + 2 * noise * even, strict=True))
 
 
-def _ranks(units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Competition ranks, best first, by counting: published numbers are few."""
-    if not units.size:
-        return units
-    behind = int(units.max()) - units
-    counts = np.bincount(behind)
-    return (np.cumsum(counts) - counts + 1)[behind]
-
-
 class _Draw:
     """Brings fixed points together under drawn weights."""
 
@@ -148,8 +139,7 @@ class _Draw:
         return np.floor(points * 10.0**self._rubric.published_decimals + 0.5).astype(np.int64)
 
     def _bound(self, value: Fraction) -> int:
-        scaled: Fraction = value * 10**self._rubric.published_decimals
-        return -(-scaled.numerator // scaled.denominator)
+        return in_units(value, self._rubric.published_decimals)
 
     def _known(self, item: Node | Leaf) -> Bools:
         return ~np.isnan(self._scores.points[item.code])
