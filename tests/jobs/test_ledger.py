@@ -218,18 +218,18 @@ def test_a_locked_scope_is_left_to_who_holds_it(monkeypatch: pytest.MonkeyPatch)
     assert counted() == {"a": 1}
 
 
-def test_corrections_come_before_rebuilds() -> None:
-    order: list[str] = []
+def test_corrections_come_before_rebuilds_and_without_them() -> None:
+    steps: list[set[str]] = []
 
     def note(scopes: dict[str, date | None]) -> Done:
-        order.extend(scopes)
+        steps.append(set(scopes))
         return Done()
 
-    ledger.register(KIND, note, batch_size=1)  # type: ignore[arg-type]
-    ledger.mark(KIND, [("rebuild", None)], cause="test")
-    ledger.mark(KIND, [("correction", date(2022, 6, 1))], cause="test")
+    ledger.register(KIND, note, batch_size=8)  # type: ignore[arg-type]
+    ledger.mark(KIND, [("rebuild", None), ("both", None)], cause="test")
+    ledger.mark(KIND, [("correction", date(2022, 6, 1)), ("both", date(2022, 6, 1))], cause="test")
     ledger.drain(KIND, seconds=5)
-    assert order == ["correction", "rebuild"]
+    assert steps == [{"correction", "both"}, {"rebuild"}]
 
 
 def test_a_debounced_kind_waits_for_the_kind_before_it_but_not_for_ever() -> None:
