@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,10 +151,28 @@ def words(block: Block, column: int, width: int) -> NDArray[np.uint64]:
 
 
 class Codes:
-    """Registered codes and their row ids, found by hash and then compared byte by byte."""
+    """Registered codes and their row ids: one by one, or a column at a time."""
 
     def __init__(self, ids_by_code: dict[str, int]) -> None:
         self._by_code = ids_by_code
+
+    def get(self, code: str) -> int:
+        """Return the row id of one code, −1 where it is not registered."""
+        return self._by_code.get(code, -1)
+
+    def find(self, block: Block, column: int) -> Ints:
+        """Return the row id of every code in the column, −1 where it is not registered."""
+        return self._hashed.find(block, column)
+
+    @cached_property
+    def _hashed(self) -> _Hashed:
+        return _Hashed(self._by_code)
+
+
+class _Hashed:
+    """Codes found by hash and then compared byte by byte."""
+
+    def __init__(self, ids_by_code: dict[str, int]) -> None:
         encoded = [code.encode() for code in ids_by_code]
         self.width = max((len(code) for code in encoded), default=1) // 8 + 1
         packed = b"".join(code.ljust(self.width * 8, b"\0") for code in encoded)
@@ -176,10 +195,6 @@ class Codes:
             mixed = (mixed ^ rows[:, k]) * np.uint64(0xFF51AFD7ED558CCD)
             mixed ^= mixed >> np.uint64(29)
         return mixed
-
-    def get(self, code: str) -> int:
-        """Return the row id of one code, −1 where it is not registered."""
-        return self._by_code.get(code, -1)
 
     def find(self, block: Block, column: int) -> Ints:
         """Return the row id of every code in the column, −1 where it is not registered."""

@@ -37,6 +37,7 @@ class Quick:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._least = LEAST_BYTES
         columns = [plan.layout[name] for name in plan.layout.key if name in plan.found.at]
         self._names = {column.name: plan.header[plan.found.at[column.name]] for column in (*columns, *plan.delivered)}
         scaled = any(source.scale != 1 or source.values is not None for source in plan.mapping.columns.values())
@@ -47,8 +48,9 @@ class Quick:
 
     def rows(self, chunk: Chunk) -> FactRows | None:
         """Return the chunk's rows; None: somebody has to look closely."""
-        if not self._able or (chunk.table is None and len(chunk.data) < LEAST_BYTES):
+        if not self._able or (chunk.table is None and len(chunk.data) < self._least):
             return None
+        self._least = 0  # imported now
         table = chunk.table if chunk.table is not None else self._table(chunk)
         if table is None or not table.num_rows:
             return None

@@ -16,7 +16,7 @@ from providers.readers.faults import UnreadableFile, not_utf8
 if TYPE_CHECKING:
     from collections.abc import Buffer
 
-CHUNK = 8 << 20
+CHUNK = 1 << 20  # small, so that the first rows are under way while the next are read
 BUFFER = 1 << 16
 MOST_BYTES = 4 << 30
 # Text of zeros packs to a hundredth; what unpacks to more than this is made to fill a machine.

@@ -139,9 +139,9 @@ def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints
             sql.SQL(
                 "SELECT {subject}, provider_id, greatest(lower(period) - DATE '1970-01-01', 0),"
                 " coalesce(upper(period) - DATE '1970-01-01', {days} - 1) FROM providers_binding"
-                " WHERE status = 'confirmed' AND role = ANY(%s) AND {subject} = ANY(%s)"
+                " WHERE status = 'confirmed' AND role = ANY(%s) AND {subject} = ANY(%s::bigint[])"
             ).format(subject=sql.Identifier(column), days=sql.Literal(DAYS)),
-            [roles, present.tolist()],
+            [roles, _array(present)],
         )
         bound = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 4)
     block = np.searchsorted(present, bound[:, 0]) * DAYS
@@ -149,6 +149,11 @@ def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints
     found = spots[np.minimum(at, len(spots) - 1)]
     inside = (at < len(spots)) & (found < block + bound[:, 3])
     _note(reached, bound[inside, 1], (found - block)[inside])
+
+
+def _array(numbers: Ints) -> str:
+    """Write an array literal; the driver asks every element of a list for its type."""
+    return "{" + ",".join(map(str, numbers.tolist())) + "}"
 
 
 def _by_own_store(reached: dict[int, int], rooms: Ints, days: Ints, roles: list[str]) -> None:
