@@ -64,8 +64,8 @@ def test_a_version_lives_from_draft_to_retired(client: Client) -> None:
     post(client, f"consultations/{opened['id']}/close", 409)
     assert post(client, "rubrics/2/publish", 200)["status"] == "published"
     assert post(client, "rubrics/1/retire", 200)["status"] == "retired"
-    version = RubricVersion.objects.get(version="2")
-    assert [entry.action for entry in AuditEntry.objects.about(version).order_by("pk")] == [
+    second = RubricVersion.objects.get(version="2")
+    assert [entry.action for entry in AuditEntry.objects.about(second).order_by("pk")] == [
         "import_rubric",
         "validate_rubric",
         "publish_rubric",
