@@ -183,8 +183,8 @@ def test_two_people_grant_and_the_pool_holds() -> None:
     for code, amount, text in (("nobody", 10, "No provider"), (provider.code, 0, "")):
         refused(step(incentives, pool, "propose", provider=code, amount=amount, reason="x"), text)
     refused(step(incentives, pool, "propose", provider=provider.code, amount="1.005", reason="x"), "")
-    for amount in ("9.00", "2"):
-        values = {"provider": provider.code, "amount": amount, "reason": "good work", "expires_on": "2099-01-01"}
+    for yuan in ("9.00", "2"):
+        values = {"provider": provider.code, "amount": yuan, "reason": "good work", "expires_on": "2099-01-01"}
         done(step(incentives, pool, "propose", **values))
     assert (
         incentives.get(reverse("admin:scoring_grant_step", args=[Grant.objects.first().pk, "approve"])).status_code
