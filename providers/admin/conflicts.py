@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,6 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from ecosystem import numerals
 from ecosystem.admin_base import StaffAdmin, Step, StepForm
 from ecosystem.roles import may
 from providers.models import Conflict
@@ -46,6 +48,8 @@ class ConflictAdmin(StaffAdmin):
     list_select_related = ("claimant", "binding__provider", "binding__merchant", "binding__streamer")
     search_fields = ("claimant__name", "binding__provider__name", "binding__merchant__name", "binding__streamer__name")
     ordering = ("decided_at", "answer_by", "pk")
+    exclude = ("period",)
+    readonly_fields = ("days",)
     row_steps: ClassVar = (
         Step(
             "decide",
@@ -82,6 +86,12 @@ class ConflictAdmin(StaffAdmin):
     def role(self, row: Conflict) -> str:
         """Return the role that is contested."""
         return row.binding.get_role_display()
+
+    @admin.display(description=_("claimed days"))
+    def days(self, row: Conflict) -> str:
+        """Return the claimed days as people write them."""
+        last = numerals.day_text(row.period.upper - timedelta(days=1)) if row.period.upper else _("open end")
+        return f"{numerals.day_text(row.period.lower)} – {last}"
 
     @admin.display(description=_("Claimed from"), ordering="period")
     def first_day(self, row: Conflict) -> object:

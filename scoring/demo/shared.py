@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from providers.choices import BindingRole
-from providers.models import Binding, Membership
+from providers.models import FACTS, Binding, Membership
 from providers.models.members import MemberRole
 from providers.steps import bind, conflict, split
 from providers.steps.change_binding import subject_of
@@ -58,10 +58,14 @@ def bindings_at_work(users: Mapping[str, User]) -> None:
 
 
 def _running(owner: User) -> list[Binding]:
-    """Return the bindings of an owner's provider that run on since before all that happens here."""
+    """Return three bindings of an owner's provider that run on since before all that happens here."""
     of = Membership.objects.get(user=owner, role=MemberRole.OWNER).provider
     running = of.bindings.confirmed().leads().filter(period__endswith=None, period__startswith__lt=CLAIMED[0])
-    return list(running.exclude(role=BindingRole.ADS).select_related("merchant", "streamer").order_by("-pk")[:3])
+    sales: Any = FACTS["sales", "merchant"]  # its columns are generated
+    sold = set(sales.objects.filter(day__gte=SPLIT_ON).values_list("merchant_id", flat=True))
+    found = running.exclude(role=BindingRole.ADS).select_related("merchant", "streamer")
+    # First who sold since, so that there is something to divide.
+    return sorted(found, key=lambda one: (one.merchant_id not in sold, -one.pk))[:3]
 
 
 def _claim(contested: Binding, claimant: User, text: str, **days: object) -> Conflict:
