@@ -68,13 +68,17 @@ def page_of[M: Model](request: HttpRequest, queryset: QuerySet[M], order: Sequen
 
 
 def _beyond(order: Sequence[str], cursor: Sequence[Any]) -> Q:
-    """Build the condition "comes later in this order than the cursor"."""
-    condition, equal = Q(), Q()
+    """Build the condition "comes later in this order than the cursor".
+
+    It bounds the first column by itself too: an index is not entered by alternatives.
+    """
+    condition, equal, bound = Q(), Q(), Q()
     for name, value in zip(order, cursor, strict=False):
         column, comparison = (name[1:], "lt") if name.startswith("-") else (name, "gt")
+        bound = bound or Q(**{f"{column}__{comparison}e": value})
         condition |= equal & Q(**{f"{column}__{comparison}": value})
         equal &= Q(**{column: value})
-    return condition
+    return bound & condition
 
 
 def _reversed(name: str) -> str:

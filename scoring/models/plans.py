@@ -125,7 +125,7 @@ class StandingQuerySet(models.QuerySet["Standing"]):
 
     def after(self, value: int, provider_id: int) -> StandingQuerySet:
         """Keep what comes after one row of ``largest_first`` (keyset paging)."""
-        return self.filter(Q(value__lt=value) | Q(value=value, provider_id__gt=provider_id))
+        return self.filter(Q(value__lte=value) & (Q(value__lt=value) | Q(provider_id__gt=provider_id)))
 
 
 class Standing(models.Model):

@@ -129,12 +129,15 @@ def store_inputs(run: Run, inputs: Inputs) -> str:
 
 
 def write_scores(run: Run, scores: Scores) -> int:
-    """Write the rows of a run that differ from what is known, by COPY; return how many."""
+    """Write the rows of a run that differ from what is known, by COPY; return how many.
+
+    Rows of a new run lie in the order of their ranks, so that a page of the leaderboard is a page or two of the table.
+    """
     rows = score_rows(scores)
     with connection.cursor() as cursor:
         if not Score.objects.filter(run=run).exists():
             with cursor.copy(f"COPY scoring_score (run_id, {_COLUMNS}) FROM STDIN") as copy:
-                copy.write("".join(f"{run.pk}\t{_line(row)}" for row in rows))
+                copy.write("".join(f"{run.pk}\t{_line(row)}" for row in sorted(rows, key=_place)))
             return len(scores.subjects)
         cursor.execute(_INCOMING)
         with cursor.copy(f"COPY incoming_score ({_COLUMNS}) FROM STDIN") as copy:
@@ -145,6 +148,11 @@ def write_scores(run: Run, scores: Scores) -> int:
         changed += int(cursor.rowcount)
         cursor.execute("DROP TABLE incoming_score")
     return changed
+
+
+def _place(row: ScoreRow) -> tuple[bool, int]:
+    rank = row[4]
+    return rank is None, rank or 0
 
 
 def _line(row: ScoreRow) -> str:
