@@ -16,7 +16,7 @@ from ecosystem.models import ApiToken, AuditEntry, OutboxMessage, User, WorkScop
 from ecosystem.roles import Role
 from ecosystem.steps.accounts import digest_of
 from providers.models import Binding, Invitation, Provider, Qualification, Violation
-from scoring.models import BudgetPool, Contest, Grant, RubricVersion, Run, Score
+from scoring.models import Contest, Grant, RubricVersion, Run, Score
 from scoring.steps.score import compute_run, store_inputs
 from tests import factories
 from tests.scoring import rows
