@@ -126,7 +126,7 @@ def tenant(word: str, province: Province) -> Tenant:
     made.binding_token = links.link(links.Question(proposed.pk, proposed.merchant.contact_email)).rsplit("/", 2)[1]
     document = factories.qualification(provider, number=f"{word}-1", issuer=f"{word}机关")
     document.file.save("licence.pdf", ContentFile(f"%PDF-1.7 {word}".encode()))
-    claimant = factories.provider(name="争议方（演示）")
+    claimant = factories.provider(name="争议方（演示）", province=province)
     conflict = factories.conflict(confirmed, claimant)
     said = Evidence(conflict=conflict, provider=provider, text=f"{word} statement", created_by=people[MemberRole.OWNER])
     said.file.save("contract.pdf", ContentFile(f"%PDF-1.7 {word}".encode()), save=False)
