@@ -16,8 +16,8 @@ from scoring.core.score import Scores, competition_ranks, in_units
 DRAWS = 1000
 NOISE = Fraction(1, 4)
 LOW, HIGH = Fraction(5, 100), Fraction(95, 100)
-# Cells of (draws, subjects) judged at once, and ranks held at either end: they bound the memory of any population.
-BLOCK = 1_000_000
+# Cells of (draws, subjects) judged at once, few enough for a processor's cache, and ranks held at either end.
+BLOCK = 160_000
 KEPT = 10_000_000
 
 
@@ -122,12 +122,13 @@ class _Draw:
         before = np.where(rated & (grade < len(bounds)), grade, -1)
         grade = before.copy()
         codes = [one.code for one in rubric.grades]
+        published = [self._units(points) for points in capabilities] if rubric.floors else []
         for floor in rubric.floors:
             index = codes.index(floor.grade)
             below = np.zeros(units.shape, dtype=bool)
-            for item, points, weight in zip(rubric.capabilities, capabilities, self._own, strict=True):
+            for item, capability, weight in zip(rubric.capabilities, published, self._own, strict=True):
                 there = self._known(item) & (weight > 0)
-                below |= there & (self._units(points) < self._bound(floor.every_capability_at_least))
+                below |= there & (capability < self._bound(floor.every_capability_at_least))
             grade[(before == index) & below] = min(index + 1, len(codes) - 1)
         for number, gate in enumerate(rubric.gates, start=1):
             closed = self._scores.flagged.get(f"gate:{number}")
