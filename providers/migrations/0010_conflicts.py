@@ -105,6 +105,51 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "conflict",
                 "verbose_name_plural": "conflicts",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["open", "dismissed", "moved", "shared", "withdrawn"])),
+                        name="conflict_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["open", "withdrawn"]),
+                            models.Q(
+                                ("decided_at__isnull", False),
+                                ("decided_by__isnull", False),
+                                models.Q(("reason", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="conflict_decision_signed",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(models.Q(("status", "shared"), _negated=True), ("share_bp__isnull", True)),
+                            models.Q(
+                                ("share_bp__isnull", False),
+                                ("status", "shared"),
+                                ("share_bp__gt", 0),
+                                ("share_bp__lt", 10000),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="conflict_share_decided",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("period__isempty", False), ("period__startswith__isnull", False)),
+                        name="conflict_has_days",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "open")),
+                        fields=("binding", "claimant"),
+                        name="conflict_one_open_per_claimant",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "open")), fields=["answer_by", "id"], name="conflict_waiting"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -148,69 +193,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "evidence",
                 "verbose_name_plural": "evidence",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("text", ""), _negated=True), name="evidence_has_text"),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="conflict",
-            index=models.Index(
-                condition=models.Q(("status", "open")), fields=["answer_by", "id"], name="conflict_waiting"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conflict",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["open", "dismissed", "moved", "shared", "withdrawn"])),
-                name="conflict_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conflict",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["open", "withdrawn"]),
-                    models.Q(
-                        ("decided_at__isnull", False),
-                        ("decided_by__isnull", False),
-                        models.Q(("reason", ""), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="conflict_decision_signed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conflict",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(models.Q(("status", "shared"), _negated=True), ("share_bp__isnull", True)),
-                    models.Q(
-                        ("share_bp__isnull", False), ("status", "shared"), ("share_bp__gt", 0), ("share_bp__lt", 10000)
-                    ),
-                    _connector="OR",
-                ),
-                name="conflict_share_decided",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conflict",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("period__isempty", False), ("period__startswith__isnull", False)),
-                name="conflict_has_days",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conflict",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "open")),
-                fields=("binding", "claimant"),
-                name="conflict_one_open_per_claimant",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="evidence",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("text", ""), _negated=True), name="evidence_has_text"
-            ),
         ),
         migrations.RunSQL(FORWARD, BACKWARD),
     ]
