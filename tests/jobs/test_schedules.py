@@ -70,7 +70,7 @@ MUTANTS: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         "a_poisoned_scope",
     ),
     "a failed batch comes together again": (
-        (("chosen = fresh or [scope for scope, _ in due[:1]]", "chosen = [scope for scope, _ in due]"),),
+        (("chosen = fresh or [scope for scope, _, _ in due[:1]]", "chosen = [scope for scope, _, _ in due]"),),
         "a_poisoned_scope",
     ),
     "the others of a failed batch wait": (
