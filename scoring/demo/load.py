@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +21,6 @@ from scoring.demo.clock import at
 from scoring.demo.grants import grant_all
 from scoring.demo.shared import bindings_at_work
 from scoring.demo.sizes import AS_OF
-from scoring.demo.world import World, build
 from scoring.steps.benchmarks import freeze_granted
 from scoring.steps.nightly import CLOSING_DAYS, freeze_closed_months
 from scoring.steps.plans import ensure_plans, import_baselines
@@ -34,7 +31,7 @@ BASELINES = Path(__file__).with_name("baselines.yaml")
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scoring.demo.sizes import Size
+    from scoring.demo.world import World
 
 
 def register_all(world: World) -> None:
@@ -118,30 +115,26 @@ def _taken(batch: Batch) -> None:
         raise RuntimeError(f"The demo's batch {batch} was refused: {first}")
 
 
-def load(size: Size, *, report: Callable[[str, int, int], None]) -> World:
-    """Build and load a demo of one size into an empty portal; everything is computed when it returns."""
+def load(world: World, *, report: Callable[[str, int, int], None]) -> None:
+    """Load a world into an empty portal; everything is computed when it returns."""
     with connection.cursor() as cursor:
         # A loader that dies begins again with an empty portal: its commits need not wait for the disk.
         cursor.execute("SET synchronous_commit TO off")
     with waker.silence():
-        return _load(size, report)
+        _load(world, report)
 
 
-def _load(size: Size, report: Callable[[str, int, int], None]) -> World:
-    report("world", 0, 1)
-    # The world needs no database: a second core builds it.
-    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-        building = beside.submit(build, size)
-        users = create_demo_accounts()
-        with at(size.first_day, 8):
-            ensure_plans()
-            import_baselines(BASELINES.read_text(encoding="utf-8"), actor=None)
-        old, new = history.rubrics(users["rating"])
-        world = building.result()
+def _load(world: World, report: Callable[[str, int, int], None]) -> None:
+    report("rules", 0, 1)
+    users = create_demo_accounts()
+    with at(world.size.first_day, 8):
+        ensure_plans()
+        import_baselines(BASELINES.read_text(encoding="utf-8"), actor=None)
+    old, new = history.rubrics(users["rating"])
     report("registers", 0, 1)
     register_all(world)
     dirt.before_facts(world, users)
-    apply_all(size, users["review"], len(world.providers), report)
+    apply_all(world.size, users["review"], len(world.providers), report)
     facts(world, report)
     grant_all(world, users["incentives"], users["finance"], report)
     dirt.after_facts(world, users)
@@ -154,4 +147,3 @@ def _load(size: Size, report: Callable[[str, int, int], None]) -> World:
     history.current(world, users)
     if waiting := ledger.waiting(*ledger.kinds()):
         raise RuntimeError(f"{waiting} scopes of the demo could not be computed; the log says why.")
-    return world

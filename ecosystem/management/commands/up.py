@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,6 +26,7 @@ from ecosystem.local.places import Places
 from ecosystem.local.stack import alive
 from ecosystem.local.supervisor import AlreadyUp, Supervisor
 
+FIRST_TABLES = "providers.0001_initial"
 READY_SECONDS = 90.0
 RING_EVERY_SECONDS = 3.0
 
@@ -69,20 +70,25 @@ class Command(BaseCommand):
         if unfinished.exists():
             with self._shown("Clearing a demo that was not loaded to its end"):
                 _empty_database(places)
-        if health.missing_migrations(connection):
-            with self._shown("Migrating the database"):
-                call_command("migrate", interactive=False, verbosity=0)
-        connections.close_all()
         os.environ["PORTAL_URL"] = supervisor.address.rstrip("/")
-        _start_web(supervisor, places, port)
-        _start_worker(supervisor, places)
-        if settings.DEMO and not apps.get_model("providers", "Provider")._default_manager.exists():
+        missing = health.missing_migrations(connection)
+
+        def begin() -> None:
+            connections.close_all()
+            _start_web(supervisor, places, port)
+            _start_worker(supervisor, places)
+
+        if settings.DEMO and _is_empty(missing):
             self.stdout.write("Loading the demo ecosystem (first start only)")
             self.stdout.flush()
             unfinished.touch()
-            call_command("demo", size="small", stdout=self.stdout, stderr=self.stderr)
+            call_command("demo", size="small", begun=begin, stdout=self.stdout, stderr=self.stderr)
             unfinished.unlink()
         else:
+            if missing:
+                with self._shown("Migrating the database"):
+                    call_command("migrate", interactive=False, verbosity=0)
+            begin()
             self.stdout.write("Computing scores, tiers and standings")
             self.stdout.flush()
             call_command("recalculate", stdout=self.stdout, stderr=self.stderr)
@@ -161,6 +167,11 @@ def _start_worker(supervisor: Supervisor, places: Places) -> None:
 def _start_beat(supervisor: Supervisor, places: Places) -> None:
     schedule = str(places.run / f"beat-{places.slug}")
     supervisor.start("beat", "celery", "-A", "ecosystem.celery", "beat", "-s", schedule, "--pidfile=", "-l", "INFO")
+
+
+def _is_empty(missing: Container[str]) -> bool:
+    """Say whether there are no providers yet, or not even their table."""
+    return FIRST_TABLES in missing or not apps.get_model("providers", "Provider")._default_manager.exists()
 
 
 def _empty_database(places: Places) -> None:
