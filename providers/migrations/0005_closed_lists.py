@@ -3,8 +3,10 @@
 import django.db.models.functions.text
 from django.db import migrations, models
 
+from ecosystem.migrating import Together
 
-class Migration(migrations.Migration):
+
+class Migration(Together):
     dependencies = [("providers", "0004_credit_code")]
 
     operations = [

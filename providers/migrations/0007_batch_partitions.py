@@ -3,8 +3,10 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from ecosystem.migrating import Together
 
-class Migration(migrations.Migration):
+
+class Migration(Together):
     dependencies = [
         ("providers", "0006_binding_versions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -5,6 +5,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from ecosystem.migrating import Together
+
 FORWARD = """
 CREATE FUNCTION refuse_broken_shares() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,7 +46,7 @@ DROP FUNCTION refuse_broken_shares();
 """
 
 
-class Migration(migrations.Migration):
+class Migration(Together):
     dependencies = [
         ("providers", "0007_batch_partitions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -7,8 +7,10 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+from ecosystem.migrating import Together
 
-class Migration(migrations.Migration):
+
+class Migration(Together):
     initial = True
 
     dependencies = [
@@ -319,6 +321,68 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="RubricVersion",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("rubric", models.SlugField(max_length=40, verbose_name="rubric")),
+                ("version", models.CharField(max_length=40, verbose_name="version")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("validated", "validated"),
+                            ("in_consultation", "in consultation"),
+                            ("published", "published"),
+                            ("retired", "retired"),
+                        ],
+                        default="draft",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("body", models.TextField(verbose_name="text (YAML)")),
+                ("digest", models.CharField(max_length=64, verbose_name="SHA-256 of the content")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
+                ),
+                ("published_at", models.DateTimeField(blank=True, null=True, verbose_name="published at")),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="written by",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "rubric version",
+                "verbose_name_plural": "rubric versions",
+                "constraints": [
+                    models.UniqueConstraint(fields=("rubric", "version"), name="rubricversion_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["draft", "validated", "in_consultation", "published", "retired"])
+                        ),
+                        name="rubricversion_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["published", "retired"]), _negated=True),
+                            ("published_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="rubricversion_published_has_time",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Run",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -379,6 +443,15 @@ class Migration(migrations.Migration):
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="reviewed by",
+                    ),
+                ),
+                (
+                    "rubric_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="scoring.rubricversion",
+                        verbose_name="rubric version",
                     ),
                 ),
             ],
@@ -682,68 +755,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="RubricVersion",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("rubric", models.SlugField(max_length=40, verbose_name="rubric")),
-                ("version", models.CharField(max_length=40, verbose_name="version")),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("draft", "draft"),
-                            ("validated", "validated"),
-                            ("in_consultation", "in consultation"),
-                            ("published", "published"),
-                            ("retired", "retired"),
-                        ],
-                        default="draft",
-                        max_length=16,
-                        verbose_name="status",
-                    ),
-                ),
-                ("body", models.TextField(verbose_name="text (YAML)")),
-                ("digest", models.CharField(max_length=64, verbose_name="SHA-256 of the content")),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
-                ),
-                ("published_at", models.DateTimeField(blank=True, null=True, verbose_name="published at")),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="written by",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "rubric version",
-                "verbose_name_plural": "rubric versions",
-                "constraints": [
-                    models.UniqueConstraint(fields=("rubric", "version"), name="rubricversion_once"),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("status__in", ["draft", "validated", "in_consultation", "published", "retired"])
-                        ),
-                        name="rubricversion_status_known",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(("status__in", ["published", "retired"]), _negated=True),
-                            ("published_at__isnull", False),
-                            _connector="OR",
-                        ),
-                        name="rubricversion_published_has_time",
-                    ),
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="RunInput",
             fields=[
                 (
@@ -769,16 +780,6 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddField(
-            model_name="run",
-            name="rubric_version",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="runs",
-                to="scoring.rubricversion",
-                verbose_name="rubric version",
-            ),
         ),
         migrations.CreateModel(
             name="Publication",

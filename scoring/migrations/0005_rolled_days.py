@@ -2,8 +2,10 @@
 
 from django.db import migrations, models
 
+from ecosystem.migrating import Together
 
-class Migration(migrations.Migration):
+
+class Migration(Together):
     dependencies = [
         ("scoring", "0004_order_outcomes"),
     ]
