@@ -7,6 +7,7 @@ A provisional run belongs to a day and follows the facts; an official run is com
 from __future__ import annotations
 
 import json
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,7 @@ def _line(row: ScoreRow) -> str:
     """Write a row as COPY text; capabilities are JSON of plain codes and numbers."""
     provider, status, published, grade, rank, capabilities, flags = row
     total, place = ("\\N" if number is None else number for number in (published, rank))
-    words = ",".join(f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED) for flag in flags)
+    words = ",".join(map(_word, flags))
     return f"{provider}\t{status}\t{total}\t{grade.translate(_ESCAPED)}\t{place}\t{capabilities}\t{{{words}}}\n"
 
 
@@ -177,6 +178,11 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
     digest = sha256(content).hexdigest()
     same = (run.input_digest, run.rubric_version_id, run.code_version) == (digest, version.pk, code_version())
     if same and run.status == Run.Status.COMPUTED:
+@cache  # a rubric has few flags, a population carries hundreds of thousands
+def _word(flag: str) -> str:
+    return f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED)
+
+
         return run, 0
     earlier = _inputs_of(before) if notify_members and before is not None else None
     run.rubric_version, run.cut_off = version, cut_off

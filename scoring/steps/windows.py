@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
+from django.db import connection
 from django.db.models import Q
 from numpy.typing import NDArray
 from psycopg import sql
 
 from providers.measures import PORTAL_FEED, Measure, catalogue
-from providers.models import DeliveredDay, Provider
+from providers.models import Provider
 from providers.steps.standing import one_value
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs, State
@@ -33,6 +34,9 @@ from scoring.steps.rolling.stocks import derived
 DELIVERED_SHARE = (4, 5)
 STALE_AFTER_DAYS = 3
 
+_DELIVERED = (
+    "SELECT feed, subject, measures, array_agg(day - DATE '2000-01-01') FROM providers_deliveredday GROUP BY 1, 2, 3"
+)
 _ON_DAY = (
     "SELECT string_agg({sent}, '') FROM provider_cum WHERE day = {day} AND provider_id = ANY({providers}::bigint[])"
 )
@@ -42,14 +46,25 @@ _TOTALS = (
     "SELECT {columns} FROM provider_cum WHERE provider_id = wanted.id AND day <= %(day)s ORDER BY day DESC LIMIT 1)"
     " AS total"
 )
-_LARGEST = (
-    "SELECT person.provider_id, max(coalesce((SELECT room_gmv_settled FROM provider_person_cum total"
-    " WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(end)s"
-    " ORDER BY total.day DESC LIMIT 1), 0) - coalesce((SELECT room_gmv_settled FROM provider_person_cum total"
-    " WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(start)s"
-    " ORDER BY total.day DESC LIMIT 1), 0))::bigint FROM (SELECT DISTINCT provider_id, person FROM provider_person_cum"
-    " WHERE provider_id = ANY(%(providers)s) AND day < %(end)s) AS person GROUP BY 1"
+# The persons are walked along the key: a total stands for every day on which any of them sold.
+_LARGEST = """
+WITH RECURSIVE person AS (
+  SELECT wanted.id AS provider_id, first.person FROM unnest(%(providers)s::bigint[]) AS wanted(id)
+  CROSS JOIN LATERAL (SELECT person FROM provider_person_cum total
+    WHERE total.provider_id = wanted.id ORDER BY person LIMIT 1) AS first
+  UNION ALL
+  SELECT person.provider_id, next.person FROM person CROSS JOIN LATERAL (SELECT person FROM provider_person_cum total
+    WHERE total.provider_id = person.provider_id AND total.person > person.person ORDER BY person LIMIT 1) AS next
 )
+SELECT person.provider_id, max(upto.room_gmv_settled - coalesce(before.room_gmv_settled, 0))::bigint FROM person
+CROSS JOIN LATERAL (SELECT room_gmv_settled FROM provider_person_cum total
+  WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(end)s
+  ORDER BY total.day DESC LIMIT 1) AS upto
+LEFT JOIN LATERAL (SELECT room_gmv_settled FROM provider_person_cum total
+  WHERE total.provider_id = person.provider_id AND total.person = person.person AND total.day < %(start)s
+  ORDER BY total.day DESC LIMIT 1) AS before ON true
+GROUP BY 1
+"""
 
 
 def windows(
@@ -121,16 +136,17 @@ class _Known:
     first_day: int
     newest: int
     has_granted: bool
-    delivered: dict[tuple[str, str], list[tuple[int, frozenset[str]]]]
+    delivered: dict[tuple[str, str], list[tuple[frozenset[str], list[int]]]]
     days: dict[frozenset[Measure], Ints | None] = field(default_factory=dict)
 
     @classmethod
     def load(cls, providers: Sequence[int]) -> _Known:
         """Read both."""
-        delivered: dict[tuple[str, str], list[tuple[int, frozenset[str]]]] = defaultdict(list)
-        rows = DeliveredDay.objects.values_list("feed", "subject", "day", "measures")
-        for feed, subject, day, measures in rows.order_by("day"):
-            delivered[feed, subject].append((number(day), frozenset(measures)))
+        delivered: dict[tuple[str, str], list[tuple[frozenset[str], list[int]]]] = defaultdict(list)
+        with connection.cursor() as cursor:
+            cursor.execute(_DELIVERED)
+            for feed, subject, measures, days in cursor.fetchall():
+                delivered[feed, subject].append((frozenset(measures), days))
         extent = Delivered.load()
         first, newest = (extent.first, extent.newest) if extent else (NEVER, -NEVER)
         granted = Benchmark.objects.filter(measure=GRANTED).exists()
@@ -142,7 +158,8 @@ class _Known:
         if wanted not in self.days:
             found: set[int] | None = None
             for source in wanted:
-                days = {day for day, codes in self.delivered[source.feed, source.subject] if source.code in codes}
+                groups = self.delivered[source.feed, source.subject]
+                days = {day for codes, group in groups if source.code in codes for day in group}
                 found = days if found is None else found & days
             self.days[wanted] = None if found is None else np.array(sorted(found), dtype=np.int64)
         return self.days[wanted]
