@@ -33,6 +33,7 @@ from providers.steps.change_binding import (
     clip_shares,
     detail,
     hold_binding,
+    hold_subjects,
     kind_of,
     mark_changed,
     refuse_taken,
@@ -218,6 +219,8 @@ def renew(token: str) -> Binding:
 def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     """End every binding of a provider in the caller's transaction; return how many confirmed ones it touched."""
     own = Binding.objects.filter(provider=provider)
+    held = own.filter(status__in=[Status.PROPOSED, Status.CONFIRMED]).values_list("merchant", "streamer")
+    hold_subjects((merchant for merchant, _ in held), (streamer for _, streamer in held))
     running = own.confirmed().filter(Q(period__endswith__isnull=True) | Q(period__endswith__gt=ends_before))
     first = running.aggregate(first=Min(RangeStartsWith("period")))["first"]
     own.filter(status=Status.PROPOSED).update(status=Status.WITHDRAWN)

@@ -16,9 +16,9 @@ from psycopg.types.range import DateRange
 from ecosystem import ledger
 from providers.choices import BindingRole
 from providers.errors import RowFault
-from providers.models import Batch, Binding, Merchant, Streamer
+from providers.models import Batch, Binding
 from providers.steps.beside import mark_beside
-from providers.steps.change_binding import clip_shares
+from providers.steps.change_binding import clip_shares, hold_subjects
 from providers.steps.copy_in import copy_in
 
 ROWS_AT_ONCE = 2000
@@ -63,8 +63,7 @@ def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
     faults = [fault for row in rows for fault in _shape_faults(row)] or _overlaps_inside(rows)
     if faults:
         return Imported(faults)
-    _hold(Merchant, {row.merchant_id for row in rows})
-    _hold(Streamer, {row.streamer_id for row in rows})
+    hold_subjects((row.merchant_id for row in rows), (row.streamer_id for row in rows))
     known = _known(rows)
     faults = _overlaps_outside(rows, known)
     if faults:
@@ -118,12 +117,6 @@ def _overlaps_inside(rows: Sequence[BindingRow]) -> list[RowFault]:
             if last.ends_before is not None and (row.ends_before is None or row.ends_before > last.ends_before):
                 last = row
     return faults
-
-
-def _hold(model: type[Merchant] | type[Streamer], ids: set[int | None]) -> None:
-    """Lock the subjects in order, so that imports and confirmations of the same ones take turns."""
-    wanted = sorted(one for one in ids if one is not None)
-    list(model._default_manager.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def _known(rows: Sequence[BindingRow]) -> dict[Key, Binding]:

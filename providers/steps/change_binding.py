@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
 from django.db import IntegrityError, connection, transaction
@@ -45,21 +45,23 @@ def subject_of(binding: Binding) -> Subject:
 
 
 def hold_binding(binding_id: int) -> Binding:
-    """Hold a binding, the one it is a share of or takes over, and its subject, in this order.
+    """Hold a binding's subject, then the binding and the one it is a share of or takes over.
 
-    So two overlapping changes wait for each other instead of deadlocking.
+    Every step on bindings holds the subjects first, so that two of them take turns instead of deadlocking.
     """
     found = Binding.objects.get(pk=binding_id)
+    hold_subjects([found.merchant_id], [found.streamer_id])
     ids = [pk for pk in (binding_id, found.lead_id, found.transfer_of_id) if pk is not None]
     rows = Binding.objects.select_related("provider", "merchant", "streamer", "lead__provider", "transfer_of__provider")
     held = {row.pk: row for row in rows.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True, of=("self",))}
-    hold_subject(subject_of(held[binding_id]))
     return held[binding_id]
 
 
-def hold_subject(subject: Subject) -> None:
-    """Hold a merchant or streamer until the step is over."""
-    type(subject)._default_manager.select_for_update(no_key=True).get(pk=subject.pk)
+def hold_subjects(merchants: Iterable[int | None], streamers: Iterable[int | None]) -> None:
+    """Hold merchants, then streamers, each in the order of their ids."""
+    for model, ids in ((Merchant, merchants), (Streamer, streamers)):
+        wanted = model._default_manager.filter(pk__in={pk for pk in ids if pk is not None})
+        list(wanted.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def take(binding: Binding, needs: Binding.Status, **values: object) -> None:
