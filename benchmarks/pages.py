@@ -32,10 +32,12 @@ TARGET, TARGET_BUFFERS = 1.3, 60
 
 # Totals as a population has them: every provider its own, ranks by competition.
 _SCORES = """
-INSERT INTO scoring_score (run_id, provider_id, status, published, grade, rank, capabilities, flags)
-SELECT %(run)s, id, 'rated', total, CASE WHEN total > 70 THEN 'A' ELSE 'B' END, rank() OVER (ORDER BY total DESC),
+INSERT INTO scoring_score (run_id, provider_id, provider_code, provider_name, provider_category, status, published,
+  grade, rank, capabilities, flags)
+SELECT %(run)s, id, code, name, category, 'rated', total, CASE WHEN total > 70 THEN 'A' ELSE 'B' END,
+  rank() OVER (ORDER BY total DESC),
   %(capabilities)s, '{}'
-FROM (SELECT id, (hashint8(id * 31 + %(run)s) & 1023)::numeric / 12 AS total FROM providers_provider) AS provider
+FROM (SELECT *, (hashint8(id * 31 + %(run)s) & 1023)::numeric / 12 AS total FROM providers_provider) AS provider
 ORDER BY total DESC, id
 """
 _STANDINGS = """
@@ -125,8 +127,8 @@ def measured() -> dict[str, tuple[float, int, int]]:
     run = current.current_run()
     assert run is not None
     provider = Provider.objects.order_by("pk")[run.rated // 2]
-    staff = sign_in(Client(), factories.user(factories.Role.RATING))
-    owner = sign_in(Client(), factories.owner(provider))
+    staff = sign_in(Client(headers={"host": "localhost"}), factories.user(factories.Role.RATING))
+    owner = sign_in(Client(headers={"host": "localhost"}), factories.owner(provider))
     middle = _middle(run)
     works: dict[str, Callable[[], Any]] = {
         "leaderboard": lambda: staff.get("/leaderboard/?kind=provisional"),

@@ -57,8 +57,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
     """The numbers of one provider in one run, as published."""
 
     id = serializers.CharField(read_only=True)
-    provider = serializers.CharField(source="provider.code", read_only=True)
-    provider_name = serializers.CharField(source="provider.name", read_only=True)
+    provider = serializers.CharField(source="provider_code", read_only=True)
     run = serializers.CharField(source="run_id", read_only=True)
     as_of = serializers.DateField(source="run.as_of", read_only=True)
     kind = serializers.ChoiceField(source="run.kind", choices=Run.Kind.choices, read_only=True)
@@ -193,7 +192,7 @@ class ScoreViewSet(viewsets.ReadOnlyModelViewSet[Score]):
 
     def get_queryset(self) -> QuerySet[Score]:
         """Scope by visibility."""
-        scores = Score.objects.visible_to(self.request.user).select_related("run", "provider")
+        scores = Score.objects.visible_to(self.request.user).select_related("run")
         if self.action == "list" and not self.request.query_params.get("run"):
             scores = scores.filter(run=current.current_run())
         return scores.order_by("pk")

@@ -168,6 +168,19 @@ def check_scores(extent: Extent) -> Finding:
     return Finding(f"{scores} scores of {compared} runs, computed again from their inputs", wrong)
 
 
+def check_names(extent: Extent) -> Finding:
+    """The newest provisional run calls every provider what it is called."""
+    if waiting := WorkMark.objects.filter(kind__in=(*ROLLING, "score")).count():
+        return Finding(f"nothing, as {waiting} changes are not scored yet (run it again)")
+    run = Run.objects.provisional().newest_first().first()
+    scores = Score.objects.filter(run=run)
+    wrong = [
+        f"score {row.pk}: the provider is called “{row.provider_name}”, should be “{row.provider.name}”"
+        for row in scores.called_otherwise().select_related("provider").order_by("pk")
+    ]
+    return Finding(f"the names of {scores.count()} scored providers", wrong)
+
+
 def _sampled(runs: QuerySet[Run], extent: Extent) -> Iterator[Run]:
     """Yield the runs, newest first; inputs are large, so one at a time."""
     yield from (runs if extent.everything else runs[: extent.sample]).iterator(chunk_size=1)
@@ -298,6 +311,7 @@ def register_checks() -> None:
     register("totals", check_totals)
     register("shares", check_shares)
     register("scores", check_scores)
+    register("names", check_names)
     register("publications", check_publications)
     register("pools", check_pools)
     register("tenants", check_tenants)

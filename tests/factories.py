@@ -89,6 +89,11 @@ def provider(status: Provider.Status = Provider.Status.APPROVED, **fields: Any) 
     return Provider.objects.create(**values | fields)
 
 
+def called(one: Provider) -> dict[str, str]:
+    """Return what a score keeps of its provider's name."""
+    return {"provider_code": one.code, "provider_name": one.name, "provider_category": one.category}
+
+
 def member(of: Provider | None = None, role: MemberRole = MemberRole.OWNER, person: User | None = None) -> Membership:
     """Make a membership (of a new provider, for a new user)."""
     return Membership.objects.create(provider=of or provider(), user=person or user(), role=role)

@@ -23,6 +23,7 @@ from ecosystem.models import AuditEntry
 from ecosystem.models.audit import Verb
 from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
+from providers.models import Provider
 from scoring.core.score import as_decimal, score
 from scoring.errors import InputsTampered
 from scoring.models import RubricVersion, Run, RunInput, Score
@@ -51,17 +52,24 @@ CREATE TEMP TABLE incoming_score (
     provider_id bigint, status text, published numeric, grade text, rank integer, capabilities jsonb, flags text[]
 ) ON COMMIT DROP
 """
+_CALLED = "provider_code, provider_name, provider_category"
 _COLUMNS = "provider_id, status, published, grade, rank, capabilities, flags"
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _WRITE = """
-INSERT INTO scoring_score AS known (run_id, provider_id, status, published, grade, rank, capabilities, flags)
-SELECT %s, provider_id, status, published, grade, rank, capabilities, flags FROM incoming_score ORDER BY provider_id
+INSERT INTO scoring_score AS known (run_id, provider_code, provider_name, provider_category, provider_id, status,
+    published, grade, rank, capabilities, flags)
+SELECT %s, provider.code, provider.name, provider.category, provider_id, incoming.status, published, grade, rank,
+    capabilities, flags
+FROM incoming_score AS incoming JOIN providers_provider AS provider ON provider.id = provider_id ORDER BY provider_id
 ON CONFLICT (run_id, provider_id) DO UPDATE SET
-    status = excluded.status, published = excluded.published, grade = excluded.grade, rank = excluded.rank,
-    capabilities = excluded.capabilities, flags = excluded.flags
-WHERE (known.status, known.published, known.grade, known.rank, known.capabilities, known.flags) IS DISTINCT FROM
-      (excluded.status, excluded.published, excluded.grade, excluded.rank, excluded.capabilities, excluded.flags)
+    provider_code = excluded.provider_code, provider_name = excluded.provider_name,
+    provider_category = excluded.provider_category, status = excluded.status, published = excluded.published,
+    grade = excluded.grade, rank = excluded.rank, capabilities = excluded.capabilities, flags = excluded.flags
+WHERE (known.provider_code, known.provider_name, known.provider_category, known.status, known.published, known.grade,
+       known.rank, known.capabilities, known.flags) IS DISTINCT FROM
+      (excluded.provider_code, excluded.provider_name, excluded.provider_category, excluded.status, excluded.published,
+       excluded.grade, excluded.rank, excluded.capabilities, excluded.flags)
 """
 # A provider that left since keeps its row: contests and grants may point at it.
 _LEAVE = """
@@ -137,8 +145,9 @@ def write_scores(run: Run, scores: Scores) -> int:
     rows = score_rows(scores)
     with connection.cursor() as cursor:
         if not Score.objects.filter(run=run).exists():
-            with cursor.copy(f"COPY scoring_score (run_id, {_COLUMNS}) FROM STDIN") as copy:
-                copy.write("".join(f"{run.pk}\t{_line(row)}" for row in sorted(rows, key=_place)))
+            called = _called()
+            with cursor.copy(f"COPY scoring_score (run_id, {_CALLED}, {_COLUMNS}) FROM STDIN") as copy:
+                copy.write("".join(f"{run.pk}\t{called[row[0]]}\t{_line(row)}" for row in sorted(rows, key=_place)))
             return len(scores.subjects)
         cursor.execute(_INCOMING)
         with cursor.copy(f"COPY incoming_score ({_COLUMNS}) FROM STDIN") as copy:
@@ -149,6 +158,12 @@ def write_scores(run: Run, scores: Scores) -> int:
         changed += int(cursor.rowcount)
         cursor.execute("DROP TABLE incoming_score")
     return changed
+
+
+def _called() -> dict[int, str]:
+    """Return what every provider is called, by its id, as columns of COPY text."""
+    rows = Provider.objects.values_list("pk", "code", "name", "category")
+    return {pk: "\t".join(text.translate(_ESCAPED) for text in texts) for pk, *texts in rows}
 
 
 def _place(row: ScoreRow) -> tuple[bool, int]:
@@ -164,6 +179,11 @@ def _line(row: ScoreRow) -> str:
     return f"{provider}\t{status}\t{total}\t{grade.translate(_ESCAPED)}\t{place}\t{capabilities}\t{{{words}}}\n"
 
 
+@cache  # a rubric has few flags, a population carries hundreds of thousands
+def _word(flag: str) -> str:
+    return f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED)
+
+
 def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) -> tuple[Run, int]:
     version = newest_rubric()
     rubric = version.as_core()
@@ -177,12 +197,7 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
     content = inputs.to_bytes()
     digest = sha256(content).hexdigest()
     same = (run.input_digest, run.rubric_version_id, run.code_version) == (digest, version.pk, code_version())
-    if same and run.status == Run.Status.COMPUTED:
-@cache  # a rubric has few flags, a population carries hundreds of thousands
-def _word(flag: str) -> str:
-    return f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED)
-
-
+    if same and run.status == Run.Status.COMPUTED and not Score.objects.of(run).called_otherwise().exists():
         return run, 0
     earlier = _inputs_of(before) if notify_members and before is not None else None
     run.rubric_version, run.cut_off = version, cut_off

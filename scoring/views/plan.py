@@ -67,13 +67,13 @@ def _ranked(request: HttpRequest, run: Run | None) -> ScoreQuerySet:
     """Return the run's scores as the page filters them, best first."""
     if not request.user.is_staff:
         raise PermissionDenied(_("The leaderboard is for platform staff."))
-    scores = Score.objects.visible_to(request.user).filter(run=run, rank__isnull=False).select_related("provider")
+    scores = Score.objects.visible_to(request.user).filter(run=run, rank__isnull=False)
     if category := request.GET.get("category"):
-        scores = scores.filter(provider__category=category)
+        scores = scores.filter(provider_category=category)
     if grade := request.GET.get("grade"):
         scores = scores.filter(grade=grade)
     if words := request.GET.get("q", "").strip():
-        scores = scores.filter(provider__name__icontains=words)
+        scores = scores.filter(provider_name__icontains=words)
     return scores
 
 
@@ -109,9 +109,9 @@ def leaderboard_csv(request: HttpRequest) -> HttpResponseBase:
     rows = (
         (
             row.rank,
-            row.provider.code,
-            row.provider.name,
-            row.provider.category,
+            row.provider_code,
+            row.provider_name,
+            row.provider_category,
             row.published,
             row.grade,
             *(row.capabilities.get(code) for code in codes),

@@ -21,10 +21,9 @@ HISTORY_LIMIT = 400
 
 def _chosen(request: HttpRequest, provider: Provider) -> Score | None:
     """Return the score the page is about: of the run asked for, else the newest provisional one."""
-    scores = Score.objects.visible_to(request.user).filter(provider=provider)
     asked = request.GET.get("run", "")
     run = Run.objects.visible_to(request.user).filter(pk=asked).first() if asked.isdecimal() else current.current_run()
-    return scores.select_related("run__rubric_version", "provider").filter(run=run).first() if run else None
+    return current.score_of(provider.pk, run)
 
 
 @require_safe

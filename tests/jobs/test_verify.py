@@ -162,6 +162,15 @@ BREAKS: dict[str, tuple[tuple[str, ...], str, str]] = {
         "audit",
         "ecosystem_auditentry is not protected by audit_insert_only",
     ),
+    "a provider's new name did not reach its score": (
+        (
+            "DELETE FROM ecosystem_workmark",
+            "UPDATE scoring_score SET provider_name = '?' WHERE run_id IN"
+            " (SELECT id FROM scoring_run WHERE kind = 'provisional')",
+        ),
+        "names",
+        "the provider is called “?”, should be",
+    ),
     "published scores may be rewritten": (
         ("DROP TRIGGER scores_frozen ON scoring_score",),
         "record",

@@ -62,7 +62,7 @@ def run(status: str = "open", **fields: Any) -> Run:
 def score(of: Run | None = None, **fields: Any) -> Score:
     values: dict[str, Any] = {"status": "rated", "published": Decimal("70"), "grade": "A", "rank": 1}
     provider = fields.pop("provider", None) or factories.provider()
-    return Score.objects.create(run=of or run(), provider=provider, **values | fields)
+    return Score.objects.create(run=of or run(), provider=provider, **factories.called(provider), **values | fields)
 
 
 def published_with_score() -> tuple[Run, Score]:
@@ -256,6 +256,11 @@ def _() -> None:
 def _() -> None:
     first = score()
     score(first.run, provider=first.provider)
+
+
+@CASES.breaks("score_names_its_provider")
+def _() -> None:
+    change(score(), provider_code="")
 
 
 @CASES.breaks("score_status_known")

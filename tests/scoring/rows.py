@@ -110,7 +110,8 @@ def score(of: Provider | None = None, in_run: Run | None = None, **fields: Any) 
     values: dict[str, Any] = {"status": "rated", "published": "65.0", "grade": "B", "rank": 1}
     if fields.get("status") == "not_rated":
         values = {}
-    return Score.objects.create(provider=of or factories.provider(), run=in_run or run(), **values | fields)
+    provider = of or factories.provider()
+    return Score.objects.create(provider=provider, run=in_run or run(), **factories.called(provider), **values | fields)
 
 
 def pool(cap: int = 1_000, unit: str = "fen") -> BudgetPool:

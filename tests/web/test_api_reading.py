@@ -173,7 +173,15 @@ def more(made: World) -> None:
     Run.objects.create(as_of=day, kind=Run.Kind.PROVISIONAL, status="computed", rubric_version=made.rows[RubricVersion],
                        input_digest="x")  # fmt: skip
     current = made.ours.rows[Score].run
-    score = Score.objects.create(run=current, provider=provider, status="rated", published="50.0", grade="B", rank=3)
+    score = Score.objects.create(
+        run=current,
+        provider=provider,
+        status="rated",
+        published="50.0",
+        grade="B",
+        rank=3,
+        **factories.called(provider),
+    )
     owner = made.ours.people[MemberRole.OWNER]
     Contest.objects.create(provider=provider, score=score, text="?", created_by=owner)
     grant = Grant.objects.get(pk=made.ours.rows[Grant].pk)
