@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from scoring.demo import deliver, dirt, governance, history, registers
 from scoring.demo.applicants import apply_all
 from scoring.demo.clock import at
 from scoring.demo.grants import grant_all
+from scoring.demo.second import world_of
 from scoring.demo.shared import bindings_at_work
 from scoring.demo.sizes import AS_OF
 from scoring.steps.benchmarks import freeze_granted
@@ -29,8 +31,10 @@ from scoring.steps.work import register_work
 BASELINES = Path(__file__).with_name("baselines.yaml")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Executor
 
+    from ecosystem.models import User
     from scoring.demo.world import World
 
 
@@ -77,7 +81,19 @@ def facts(world: World, report: Callable[[str, int, int], None]) -> None:
             _taken(batch)
 
 
-def compute(world: World, report: Callable[[str, int, int], None]) -> None:
+def people(world: World, users: Mapping[str, User], report: Callable[[str, int, int], None]) -> None:
+    """Take applications and grants through their steps; neither reads a fact."""
+    apply_all(world.size, users["review"], len(world.providers), report)
+    grant_all(world, users["incentives"], users["finance"], report)
+
+
+def people_beside(size: str) -> None:
+    """Do so in the second process, which built the world and says nothing."""
+    with _in_haste():
+        people(world_of(size), create_demo_accounts(), lambda what, done, total: None)
+
+
+def compute(world: World, report: Callable[[str, int, int], None], beside: Executor | None) -> None:
     """Freeze benchmarks and roll everything up; granted traffic needs a first pass for its own benchmark."""
     register_work()
     report("roll up", 0, 2)
@@ -87,13 +103,14 @@ def compute(world: World, report: Callable[[str, int, int], None]) -> None:
     for day in _closings(world.size.first_day):
         with at(day, 3):
             freeze_closed_months(day)
-    for kind in ("beside", "room_month", "roll_up"):
+    for kind in ("beside", "room_month"):
         _drain(kind)
+    _roll_up(beside)
     report("roll up", 1, 2)
     for as_of in history.run_days(world.size):
         with at(as_of.replace(day=CLOSING_DAYS), 3):
             freeze_granted(as_of)
-    _drain("roll_up")
+    _roll_up(beside)
 
 
 def _closings(first_day: date) -> Iterator[date]:
@@ -102,6 +119,20 @@ def _closings(first_day: date) -> Iterator[date]:
     while day <= AS_OF:
         yield day
         day = next_month(day.replace(day=1)) + timedelta(days=CLOSING_DAYS)
+
+
+def _roll_up(beside: Executor | None) -> None:
+    other = None if beside is None else beside.submit(roll_up_beside)
+    _drain("roll_up")
+    if other is not None:
+        other.result()
+
+
+def roll_up_beside() -> None:
+    """Be the second worker, in the second process."""
+    register_work()
+    with _in_haste():
+        _drain("roll_up")
 
 
 def _drain(kind: str) -> None:
@@ -115,16 +146,22 @@ def _taken(batch: Batch) -> None:
         raise RuntimeError(f"The demo's batch {batch} was refused: {first}")
 
 
-def load(world: World, *, report: Callable[[str, int, int], None]) -> None:
-    """Load a world into an empty portal; everything is computed when it returns."""
+@contextmanager
+def _in_haste() -> Iterator[None]:
+    """Let commits not wait for the disk, as a loader that dies begins again with an empty portal; ring no bell."""
     with connection.cursor() as cursor:
-        # A loader that dies begins again with an empty portal: its commits need not wait for the disk.
         cursor.execute("SET synchronous_commit TO off")
     with waker.silence():
-        _load(world, report)
+        yield
 
 
-def _load(world: World, report: Callable[[str, int, int], None]) -> None:
+def load(world: World, *, report: Callable[[str, int, int], None], beside: Executor | None = None) -> None:
+    """Load a world into an empty portal, with a second process if there is one; all is computed when it returns."""
+    with _in_haste():
+        _load(world, report, beside)
+
+
+def _load(world: World, report: Callable[[str, int, int], None], beside: Executor | None) -> None:
     report("rules", 0, 1)
     users = create_demo_accounts()
     with at(world.size.first_day, 8):
@@ -134,14 +171,19 @@ def _load(world: World, report: Callable[[str, int, int], None]) -> None:
     report("registers", 0, 1)
     register_all(world)
     dirt.before_facts(world, users)
-    apply_all(world.size, users["review"], len(world.providers), report)
-    facts(world, report)
-    grant_all(world, users["incentives"], users["finance"], report)
+    if beside is None:
+        people(world, users, report)
+        facts(world, report)
+    else:
+        others = beside.submit(people_beside, world.size.name)
+        facts(world, report)
+        report("applications and grants", 0, 1)
+        others.result()
     dirt.after_facts(world, users)
     history.documents(world, users["review"])
     history.members(world)
     bindings_at_work(users)
-    compute(world, report)
+    compute(world, report, beside)
     history.official_runs(world, users, old, new, report)
     report("standings", 0, 1)
     history.current(world, users)

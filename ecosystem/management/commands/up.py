@@ -159,7 +159,9 @@ def _start_worker(supervisor: Supervisor, places: Places) -> None:
     supervisor.start(
         "worker",
         "celery",
-        *("-A", "ecosystem.celery", "worker", "-n", f"{places.slug}@%h", "-Q", "recalc,ingest,outbound", "-c", "2"),
+        # Django's checks, which would take it as long as all else, are for whoever changes the code.
+        *("--skip-checks", "-A", "ecosystem.celery", "worker", "-n", f"{places.slug}@%h"),
+        *("-Q", "recalc,ingest,outbound", "-c", "2"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"),
     )
 

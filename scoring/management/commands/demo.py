@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
 from django.core.management import call_command
@@ -16,8 +14,8 @@ from django.db import connection
 from ecosystem import health
 from providers.models import Provider
 from scoring.demo.load import load
+from scoring.demo.second import second_process, use_database, world_of
 from scoring.demo.sizes import SIZES
-from scoring.demo.world import build
 
 
 class Command(BaseCommand):
@@ -28,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--size", choices=sorted(SIZES), default="small")
 
     def handle(self, *args: Any, size: str, begun: Callable[[], None] | None = None, **options: Any) -> None:
-        """Load it; ``begun`` is called when the tables stand, the world is built and the second core is free again."""
+        """Load it; ``begun`` is called when the tables stand and the world is built."""
         started = time.monotonic()
         said = {"what": "", "share": -1}
 
@@ -40,16 +38,18 @@ class Command(BaseCommand):
                 self.stdout.flush()
 
         report("world", 0, 1)
-        # The world needs no database: a second core builds it meanwhile.
-        with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-            building = beside.submit(build, SIZES[size])
+        with second_process() as beside:
+            # The world needs no database.
+            building = beside.submit(world_of, size)
+            if shares := not connection.in_atomic_block:  # else it would not see what we write
+                beside.submit(use_database, str(connection.settings_dict["NAME"]))
             if health.missing_migrations(connection):
                 report("tables", 0, 1)
                 call_command("migrate", interactive=False, verbosity=0)
             if Provider.objects.exists():
                 raise CommandError("The demo loads into an empty portal; this one has providers already.")
             world = building.result()
-        if begun is not None:
-            begun()
-        load(world, report=report)
+            if begun is not None:
+                begun()
+            load(world, report=report, beside=beside if shares else None)
         self.stdout.write(f"demo {size} loaded in {time.monotonic() - started:.0f} s")
