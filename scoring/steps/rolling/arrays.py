@@ -51,6 +51,13 @@ def fetch(query: sql.Composable, width: int, params: dict[str, Any] | None = Non
     return _columns(content, width)
 
 
+def execute(statement: sql.Composable, params: dict[str, Any]) -> int:
+    """Run a statement and return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, _quick(params))
+        return int(cursor.rowcount)
+
+
 def _quick(params: dict[str, Any]) -> dict[str, Any]:
     """Write lists of whole numbers as array literals; the driver's general way asks each element for its type."""
     return {

@@ -49,6 +49,16 @@ class Cover:
         """Keep the spans that hold the day."""
         return self.within(day, day + 1)
 
+    def join(self, subject: Ints, day: Ints) -> tuple[Ints, Ints]:
+        """Return which rows (subject, day) lie in which spans, as aligned places of rows and of spans."""
+        order = np.argsort(self.subject, kind="stable")
+        first, last = (np.searchsorted(self.subject[order], subject, side) for side in ("left", "right"))
+        count = last - first
+        rows = np.repeat(np.arange(len(subject)), count)
+        spans = order[np.arange(len(rows)) + np.repeat(first - np.cumsum(count) + count, count)]
+        held = (self.lo[spans] <= day[rows]) & (day[rows] < self.hi[spans])
+        return rows[held], spans[held]
+
     def parameters(self, prefix: str = "") -> dict[str, list[int]]:
         """Return the arrays as query parameters."""
         return {
