@@ -13,7 +13,8 @@ from providers.choices import BindingRole
 from providers.measures import catalogue
 from providers.models import FACTS, Batch, Binding
 from scoring import wording
-from scoring.facts_behind import Wanted, fact_groups, named_subjects, subject_sums, wanted_facts
+from scoring.facts_behind import named_subjects, wanted_facts
+from scoring.facts_reached import Wanted, fact_groups, subject_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

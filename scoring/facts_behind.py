@@ -1,7 +1,8 @@
 """From an indicator back to the facts it rests on, their batches, and the merchants and streamers they are about.
 
 What is listed is what the run could read: facts of the days on which the provider was bound to their subject, inside
-the indicator's window, as they stood at the run's knowledge cut-off.
+the indicator's window, as they stood at the run's knowledge cut-off. Of a flow of a merchant or room that the provider
+shares, its part is shown.
 """
 
 from __future__ import annotations
@@ -9,19 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from django.db import connection
 from django.utils.translation import get_language
-from psycopg import sql
 
 from providers.measures import PORTAL_FEED, Subject, catalogue
-from providers.models import FACTS, HISTORY, Batch, Merchant, Provider, Streamer
-from providers.models.facts import key_columns
+from providers.models import Batch, Merchant, Provider, Streamer
+from providers.shares import percent_text
 from scoring import wording
-from scoring.steps.rolling.arrays import number
-from scoring.steps.rolling.coverage import Carriers
+from scoring.facts_reached import FactGroup, Wanted, fact_groups, single_facts
 from scoring.steps.windows import STALE_AFTER_DAYS
 
 if TYPE_CHECKING:
@@ -39,22 +36,6 @@ SUBJECTS: Mapping[str, type[Merchant] | type[Streamer] | type[Provider]] = {
     "provider": Provider,
 }
 
-# What stood at the cut-off: rows of batches known then, and those replaced or undone only since.
-_STOOD = """
-SELECT {columns} FROM {table} fact JOIN providers_batch batch ON batch.id = fact.batch_id
-WHERE fact.day >= %(since)s AND fact.day < %(until)s AND batch.received_at <= %(cut_off)s
-UNION ALL
-SELECT {columns} FROM {history} fact JOIN providers_batch batch ON batch.id = fact.batch_id
-JOIN providers_batch later ON later.id = fact.superseded_by
-WHERE fact.day >= %(since)s AND fact.day < %(until)s AND batch.received_at <= %(cut_off)s
-    AND (CASE WHEN later.id = batch.id THEN batch.undone_at ELSE later.received_at END) > %(cut_off)s
-"""
-_CARRIED = (
-    "EXISTS (SELECT FROM unnest(%({prefix}_subject)s::bigint[], %({prefix}_lo)s::int[], %({prefix}_hi)s::int[])"
-    " AS span(subject_id, lo, hi) WHERE span.subject_id = fact.{key}"
-    " AND fact.day >= DATE '2000-01-01' + span.lo AND fact.day < DATE '2000-01-01' + span.hi)"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class FactBatch:
@@ -71,13 +52,17 @@ class FactBatch:
 
 @dataclass(frozen=True, slots=True)
 class SubjectFacts:
-    """What one merchant, streamer or the provider itself brought: sums over the window in words, by measure."""
+    """What one merchant, streamer or the provider itself brought: sums over the window in words, by measure.
+
+    shares: the provider's parts of it, as percentages, where it has it not alone; the values are those parts.
+    """
 
     kind: str
     code: str
     name: str
     rows: int
     values: tuple[str, ...]
+    shares: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +89,6 @@ class Facts:
     learnt_first: datetime | None
     learnt_last: datetime | None
     from_registers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The facts of one table that an indicator reads: measures carried by the same roles, days [since, until)."""
-
-    feed: str
-    subject: Subject
-    roles: tuple[str, ...]
-    measures: tuple[str, ...]
-    since: date
-    until: date
 
 
 def facts_behind(score: Score, leaf: IndicatorCard) -> Facts:
@@ -188,98 +161,20 @@ def delivering_feeds(measures: Iterable[str]) -> set[str]:
 
 
 def fact_rows(score: Score, leaf: IndicatorCard) -> Iterator[tuple[object, ...]]:
-    """Yield every fact behind an indicator: feed, day, about, code, name, measure, value in its unit, batch."""
+    """Yield every fact behind an indicator, to the provider's share of it.
+
+    Feed, day, about, code, name, measure, value in its unit, batch; the share and the value as delivered.
+    """
     for wanted in wanted_facts(leaf, score.run.as_of):
-        query = sql.SQL(
-            "SELECT fact.day, fact.{key}, fact.batch_id, {values} FROM ({stood}) AS fact WHERE {carried}"
-            " ORDER BY fact.day, fact.{key}, fact.batch_id"
-        )
-        rows = _fetch(query, wanted, score.provider_id, score.cut_off, summed=False)
-        named = named_subjects(wanted.subject, {row[1] for row in rows})
-        keys = dict(Batch.objects.filter(pk__in={row[2] for row in rows}).values_list("pk", "key"))
-        for day, subject, batch, *values in rows:
-            code, name = named.get(subject, (str(subject), ""))
-            for measure, value in zip(wanted.measures, values, strict=True):
+        facts = single_facts(score.provider_id, wanted, score.cut_off)
+        named = named_subjects(wanted.subject, {fact.subject_id for fact in facts})
+        keys = dict(Batch.objects.filter(pk__in={fact.batch_id for fact in facts}).values_list("pk", "key"))
+        for fact in facts:
+            code, name = named.get(fact.subject_id, (str(fact.subject_id), ""))
+            for measure, value, own in zip(wanted.measures, fact.values, fact.own, strict=True):
                 if value is not None:
-                    yield wanted.feed, day, wanted.subject, code, name, measure, value, keys[batch]
-
-
-def subject_sums(provider_id: int, wanted: Wanted, cut_off: datetime) -> dict[int, tuple[int, ...]]:
-    """Return per subject the sums of the wanted measures."""
-    sums: dict[int, list[int]] = {}
-    for group in fact_groups(provider_id, wanted, cut_off):
-        known = sums.setdefault(group.subject_id, [0] * len(wanted.measures))
-        for place, value in enumerate(group.values):
-            known[place] += value
-    return {subject: tuple(values) for subject, values in sums.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class FactGroup:
-    """The facts of one subject in one batch."""
-
-    subject_id: int
-    batch_id: int
-    rows: int
-    first_day: date
-    last_day: date
-    values: tuple[int, ...]
-
-
-def fact_groups(provider_id: int, wanted: Wanted, cut_off: datetime) -> list[FactGroup]:
-    """Return the provider's facts as they stood at the cut-off, by subject and batch."""
-    query = sql.SQL(
-        "SELECT fact.{key}, fact.batch_id, count(*), min(fact.day), max(fact.day), {values}"
-        " FROM ({stood}) AS fact WHERE {carried} GROUP BY 1, 2 ORDER BY 1, 2"
-    )
-    rows = _fetch(query, wanted, provider_id, cut_off, summed=True)
-    return [
-        FactGroup(subject, batch, count, first, last, tuple(map(int, values)))
-        for subject, batch, count, first, last, *values in rows
-    ]
-
-
-def _fetch(
-    query: sql.SQL, wanted: Wanted, provider_id: int, cut_off: datetime, *, summed: bool
-) -> list[tuple[Any, ...]]:
-    """Run a query over the facts that stood at the cut-off and reach the provider."""
-    keys = key_columns(wanted.feed, wanted.subject)
-    parameters: dict[str, Any] = {"since": wanted.since, "until": wanted.until, "cut_off": cut_off}
-    columns = [*keys, "batch_id", *wanted.measures]
-    measured = [sql.SQL("fact.{}").format(sql.Identifier(code)) for code in wanted.measures]
-    values = [sql.SQL("coalesce(sum({}), 0)").format(one) if summed else one for one in measured]
-    stood = sql.SQL(_STOOD).format(
-        columns=sql.SQL(", ").join(sql.SQL("fact.{}").format(sql.Identifier(name)) for name in columns),
-        table=sql.Identifier(FACTS[wanted.feed, wanted.subject]._meta.db_table),
-        history=sql.Identifier(HISTORY[wanted.feed, wanted.subject]._meta.db_table),
-    )
-    told = sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(one) for one in measured)
-    composed = query.format(
-        key=sql.Identifier(f"{wanted.subject}_id"),
-        values=sql.SQL(", ").join(values),
-        stood=stood,
-        carried=sql.SQL("({}) AND ({})").format(told, _carried(wanted, keys, provider_id, parameters)),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(composed, parameters)
-        return list(cursor.fetchall())
-
-
-def _carried(wanted: Wanted, keys: Sequence[str], provider_id: int, parameters: dict[str, Any]) -> sql.Composable:
-    """Say which facts reach the provider, as the roll-up has it: by the subject, or by the room that sold."""
-    if wanted.subject == "provider":
-        parameters["provider"] = provider_id
-        return sql.SQL("fact.provider_id = %(provider)s")
-    carriers = Carriers(np.array([provider_id], dtype=np.int64))
-    paths: list[Subject] = [wanted.subject]
-    if wanted.subject == "merchant" and "streamer_id" in keys:
-        paths.append("streamer")
-    ways = []
-    for path in paths:
-        cover = carriers.of(path, wanted.roles).within(number(wanted.since), number(wanted.until))
-        parameters |= {f"{path}_{name}": values for name, values in cover.parameters().items()}
-        ways.append(sql.SQL(_CARRIED.format(prefix=path, key=f"{path}_id")))
-    return sql.SQL(" OR ").join(ways)
+                    about = (wanted.feed, fact.day, wanted.subject, code, name, measure)
+                    yield *about, own, keys[fact.batch_id], percent_text(fact.share_bp), value
 
 
 def _batch(batch: Batch, groups: Sequence[FactGroup]) -> FactBatch:
@@ -296,6 +191,7 @@ def _batch(batch: Batch, groups: Sequence[FactGroup]) -> FactBatch:
 
 def _table(wanted: Wanted, groups: Sequence[FactGroup], language: str) -> Table:
     rows: dict[int, int] = defaultdict(int)
+    shares = {group.subject_id: group.shares for group in groups}
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(wanted.measures))
     for group in groups:
         rows[group.subject_id] += group.rows
@@ -319,6 +215,7 @@ def _table(wanted: Wanted, groups: Sequence[FactGroup], language: str) -> Table:
                     wording.measure_text(code, value) if code in flows else ""
                     for code, value in zip(wanted.measures, sums[subject], strict=True)
                 ),
+                shares=tuple(map(percent_text, shares[subject])),
             )
             for subject in largest[:SUBJECTS_SHOWN]
             if subject in named

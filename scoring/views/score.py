@@ -138,12 +138,12 @@ def indicator(request: HttpRequest, score_id: int, indicator: str) -> HttpRespon
 @require_safe
 @login_required
 def facts_csv(request: HttpRequest, score_id: int, indicator: str) -> HttpResponseBase:
-    """Export every fact behind an indicator: day, subject, measure, value in its unit, batch."""
+    """Export every fact behind an indicator: day, subject, measure, own part of its value, batch, and the whole."""
     chosen = get_object_or_404(
         Score.objects.visible_to(request.user).select_related("run__rubric_version", "provider"), pk=score_id
     )
     leaves = [leaf for part in card(chosen).capabilities for leaf in part.indicators if leaf.code == indicator]
     if not leaves:
         raise Http404
-    header = ("feed", "day", "about", "code", "name", "measure", "value", "batch")
+    header = ("feed", "day", "about", "code", "name", "measure", "value", "batch", "share", "delivered")
     return csv_response(f"facts-{chosen.provider.code}-{indicator}", header, fact_rows(chosen, leaves[0]))

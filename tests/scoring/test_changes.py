@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.utils import translation
+from psycopg.types.range import DateRange
 
+from ecosystem import ledger
 from ecosystem.errors import InvalidInput
 from ecosystem.roles import Role
 from providers.choices import BindingRole
-from providers.models import Provider
+from providers.models import Binding, Provider
 from providers.steps import bind
 from scoring import changes
 from scoring.change_evidence import subject_changes
 from scoring.explanations import card
 from scoring.facts_behind import fact_rows, facts_behind
 from scoring.models import Score
-from scoring.models.rolled import ProviderCum
+from scoring.models.rolled import ProviderCum, ProviderDay
 from scoring.steps.score import score_population
 from tests import factories
 from tests.scoring import rows
@@ -200,3 +203,28 @@ def test_facts_are_the_provider_s_own_as_they_stood_at_the_cut_off(provider: Pro
     assert len(exported) == 30
     assert {row[3] for row in exported} == {merchant.code}
     assert sum(int(str(row[6])) for row in exported) == 300
+
+
+def test_of_a_shared_merchant_the_facts_behind_an_indicator_are_the_provider_s_part(provider: Provider) -> None:
+    merchant, _streamer = rows.trading(provider, orders=7, sessions=1, since=SINCE, until=LAST)
+    lead = Binding.objects.get(provider=provider, merchant=merchant)
+    other = factories.provider(approved_on=SINCE)
+    share = factories.share(lead, 3333, other, period=DateRange(LAST - timedelta(days=10), LAST))
+    ledger.mark("roll_up", [(str(one.pk), None) for one in (provider, other)], cause="share")
+    score = scored(provider, LAST)
+    theirs = Score.objects.get(run=score.run, provider=other)
+    sums = {}
+    for one in (score, theirs):
+        found = facts_behind(one, leaf(score, "S1"))
+        [subject] = found.tables[0].subjects
+        exported = list(fact_rows(one, leaf(score, "S1")))
+        sums[one.provider_id] = sum(int(str(row[6])) for row in exported)
+        assert subject.values == (str(sums[one.provider_id]),)
+        assert found.rows == len(exported)
+        days = {"day__gte": LAST - timedelta(days=30), "day__lt": LAST}
+        totals = ProviderDay.objects.filter(provider_id=one.provider_id, **days)  # type: ignore[attr-defined]
+        assert totals.aggregate(sum=Sum("paid_orders"))["sum"] == sums[one.provider_id]
+        assert subject.shares == (("100%", "66.67%") if one is score else ("33.33%",))
+    # Of 7 orders a day 5 are the lead's and 2 the other's, on 10 of the 30 days.
+    assert sums == {provider.pk: 20 * 7 + 10 * 5, share.provider_id: 10 * 2}
+    assert {row[8:] for row in exported} == {("33.33%", 7)}
