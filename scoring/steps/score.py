@@ -23,7 +23,6 @@ from ecosystem.models import AuditEntry
 from ecosystem.models.audit import Verb
 from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
-from providers.models import Provider
 from scoring.core.score import as_decimal, score
 from scoring.errors import InputsTampered
 from scoring.models import RubricVersion, Run, RunInput, Score
@@ -162,8 +161,12 @@ def write_scores(run: Run, scores: Scores) -> int:
 
 def _called() -> dict[int, str]:
     """Return what every provider is called, by its id, as columns of COPY text."""
-    rows = Provider.objects.values_list("pk", "code", "name", "category")
-    return {pk: "\t".join(text.translate(_ESCAPED) for text in texts) for pk, *texts in rows}
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY (SELECT id, code, name, category FROM providers_provider) TO STDOUT") as copy,
+    ):
+        lines = b"".join(bytes(block) for block in copy).decode().split("\n")[:-1]
+    return {int(pk): texts for pk, texts in (line.split("\t", 1) for line in lines)}
 
 
 def _place(row: ScoreRow) -> tuple[bool, int]:
