@@ -29,7 +29,7 @@ def ensure_plans() -> list[Plan]:
     """Make the plans that come with the portal, in the order of their files; those that exist stay as they are."""
     return [
         Plan.objects.filter(code=content["plan"]).first() or import_plan(content, actor=None)
-        for content in (yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml")))
+        for content in (_read(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml")))
     ]
 
 
@@ -66,7 +66,7 @@ def import_baselines(text: str, *, actor: User | None) -> int:
     if actor is not None:
         require(actor, "edit_plan")
     changed = 0
-    for row in yaml.safe_load(text):
+    for row in _read(text):
         target = PlanTarget.objects.select_related("plan").filter(plan__code=row["plan"], code=row["target"]).first()
         if target is None:
             raise PlanInvalid(_("There is no target %(code)s.") % {"code": f"{row['plan']}/{row['target']}"})
@@ -83,6 +83,10 @@ def import_baselines(text: str, *, actor: User | None) -> int:
             )
             changed += 1
     return changed
+
+
+def _read(text: str) -> Any:
+    return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
 def formula_of(target: PlanTarget) -> Formula:
