@@ -14,6 +14,7 @@ from providers.measures import SUBJECTS, Subject, catalogue
 from providers.models import Base, OperatorCertificate, Violation
 from providers.models.facts import key_columns
 from providers.readers.columns import Column, Layout
+from providers.shares import WHOLE
 
 FEED_NAMES = {
     "belts": pgettext_lazy("feed", "Industrial belts"),
@@ -212,6 +213,20 @@ REGISTER_LAYOUTS: dict[str, Layout] = {
                 _day("term_ends_on", gettext_noop("Day a renewal falls due.")),
                 _day("renewed_on", gettext_noop("Day the other side renewed.")),
                 Column("related_party", "flag", gettext_noop("1 if both are the same legal person or account.")),
+                _code(
+                    "lead",
+                    gettext_noop("Code of the provider whose binding this is a share of; empty: no share."),
+                    refers="provider",
+                    required=False,
+                    longest=40,
+                ),
+                _count(
+                    "share_bp",
+                    gettext_noop("The share in basis points (10,000 are the whole); only with lead."),
+                    1,
+                    WHOLE - 1,
+                    required=False,
+                ),
             ),
         ),
         Layout(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
@@ -20,6 +20,7 @@ from providers.models import Batch, Binding
 from providers.steps.beside import mark_beside
 from providers.steps.change_binding import clip_shares, hold_subjects
 from providers.steps.copy_in import copy_in
+from providers.steps.share_import import place_shares
 
 ROWS_AT_ONCE = 2000
 type Key = tuple[int, int | None, int | None, str, date]
@@ -27,7 +28,10 @@ type Key = tuple[int, int | None, int | None, str, date]
 
 @dataclass(frozen=True, slots=True)
 class BindingRow:
-    """One row of the bindings register; ``row`` is its line in the file, the period is half-open."""
+    """One row of the bindings register; ``row`` is its line in the file, the period is half-open.
+
+    With ``lead_provider_id`` it is a share, in basis points, of what that provider's binding holds.
+    """
 
     row: int
     provider_id: int
@@ -40,6 +44,8 @@ class BindingRow:
     term_ends_on: date | None = None
     renewed_on: date | None = None
     related_party: bool = False
+    lead_provider_id: int | None = None
+    share_bp: int | None = None
 
     @property
     def key(self) -> Key:
@@ -59,22 +65,41 @@ class Imported:
 
 @transaction.atomic
 def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
-    """Add or update confirmed bindings by provider, subject, role and first day; an overlap is reported per row."""
-    faults = [fault for row in rows for fault in _shape_faults(row)] or _overlaps_inside(rows)
+    """Add or update confirmed bindings by provider, subject, role and first day; an overlap is reported per row.
+
+    Shares come after the bindings of the file, which may be their leads.
+    """
+    leads = [row for row in rows if row.lead_provider_id is None]
+    shares = [row for row in rows if row.lead_provider_id is not None]
+    faults = [fault for row in rows for fault in _shape_faults(row)] or _overlaps_inside(leads)
     if faults:
         return Imported(faults)
     hold_subjects((row.merchant_id for row in rows), (row.streamer_id for row in rows))
-    known = _known(rows)
-    faults = _overlaps_outside(rows, known)
+    known = _known(leads)
+    faults = _overlaps_outside(leads, known)
     if faults:
         return Imported(faults)
+    done = _apply(leads, known, {}, batch)
+    if not shares:
+        return done
+    placed = place_shares(shares)
+    if placed.faults:
+        transaction.set_rollback(True)
+        return Imported(placed.faults)
+    more = _apply(placed.rows, placed.known, placed.leads, batch)
+    return Imported([], done.added + more.added, done.changed + more.changed, done.same + more.same)
+
+
+def _apply(
+    rows: Sequence[BindingRow], known: Mapping[Key, Binding], leads: Mapping[Key, int], batch: Batch
+) -> Imported:
     fresh = [row for row in rows if row.key not in known]
     differing = [(known[row.key], row) for row in rows if row.key in known and _differs(known[row.key], row)]
     _update(differing)
     clipped = [(binding.pk, row.ends_before) for binding, row in differing if row.ends_before is not None]
     if clipped:
         clip_shares([pk for pk, _ in clipped], min(day for _, day in clipped), f"batch {batch.pk}")
-    _insert(fresh, batch)
+    _insert(fresh, leads, batch)
     _mark(fresh, differing, batch)
     return Imported(added=len(fresh), changed=len(differing), same=len(rows) - len(fresh) - len(differing))
 
@@ -88,6 +113,11 @@ def _shape_faults(row: BindingRow) -> Iterable[RowFault]:
         )
     if row.ends_before is not None and row.ends_before <= row.starts_on:
         yield RowFault(row.row, "ends_before", row.ends_before.isoformat(), _("The period must end after it starts."))
+    if (row.lead_provider_id is None) != (row.share_bp is None):
+        column = "lead" if row.lead_provider_id is None else "share_bp"
+        yield RowFault(row.row, column, "", _("A share names the provider it is of and the basis points."))
+    elif row.lead_provider_id == row.provider_id:
+        yield RowFault(row.row, "lead", "", _("A share is for another provider than the lead."))
     if not row.evidence.strip():
         yield RowFault(row.row, "evidence", "", _("A binding needs the evidence of the other side's consent."))
 
@@ -202,7 +232,7 @@ def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
         )
 
 
-def _insert(rows: Sequence[BindingRow], batch: Batch) -> None:
+def _insert(rows: Sequence[BindingRow], leads: Mapping[Key, int], batch: Batch) -> None:
     now = timezone.now()
     copy_in(
         [
@@ -216,6 +246,8 @@ def _insert(rows: Sequence[BindingRow], batch: Batch) -> None:
                 term_ends_on=row.term_ends_on,
                 renewed_on=row.renewed_on,
                 related_party=row.related_party,
+                lead_id=leads.get(row.key),
+                share_bp=row.share_bp,
                 confirmed_at=now,
                 evidence=row.evidence,
                 batch=batch,

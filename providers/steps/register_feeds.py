@@ -144,6 +144,8 @@ def _binding(row: RegisterRow) -> BindingRow:
         term_ends_on=values.get("term_ends_on"),
         renewed_on=values.get("renewed_on"),
         related_party=values.get("related_party") or False,
+        lead_provider_id=values.get("lead"),
+        share_bp=values.get("share_bp"),
     )
 
 

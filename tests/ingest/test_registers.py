@@ -23,6 +23,7 @@ from providers.models import (
 from providers.readers.mapping import read_mapping
 from providers.steps.ingest import ingest, load_belts
 from tests import factories
+from tests.flow.rolling import deliver
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +116,52 @@ def test_bindings_name_one_subject_and_do_not_overlap():
     assert (4, "evidence") in faults(refused)
     overlap = send("bindings", f"{header}{provider.code},{shop.code},,operation,2022-05-01,,x\n", key="three")
     assert faults(overlap) == [(2, "starts_on")]
+    assert Binding.objects.count() == 2
+
+
+def test_bindings_bring_shares_of_a_lead_in_the_same_file_or_an_earlier_one():
+    lead, part, third = (factories.provider() for _ in range(3))
+    shop = factories.merchant()
+    header = "provider,merchant,role,starts_on,ends_before,evidence,lead,share_bp\n"
+    first = f"{lead.code},{shop.code},operation,2022-01-01,2022-09-01,contract 1,,\n"
+    share = f"{part.code},{shop.code},operation,2022-03-01,,contract 2,{lead.code},4000\n"
+    assert counts(send("bindings", header + share + first)) == ("applied", 2, 0, 0)
+    held = Binding.objects.get(lead=None)
+    made = held.shares.get()
+    assert (made.provider, made.share_bp, made.status, made.evidence) == (part, 4000, "confirmed", "contract 2")
+    assert (made.period.lower, made.period.upper) == (date(2022, 3, 1), date(2022, 9, 1))
+    marks = dict(WorkMark.objects.filter(kind="roll_up").values_list("scope", "from_day"))
+    assert marks == {str(lead.pk): date(2022, 1, 1), str(part.pk): date(2022, 3, 1)}
+    deliver("sales", "merchant", date(2022, 6, 1), batch=factories.batch())
+    shorter = share.replace(",,contract 2", ",2022-06-01,contract 2")
+    assert counts(send("bindings", header + share, key="two")) == ("applied", 0, 0, 1)
+    assert counts(send("bindings", header + shorter, key="three")) == ("applied", 0, 1, 0)
+    assert (held.shares.get().period.upper, made.versions.count()) == (date(2022, 6, 1), 1)
+    # The lead has more from then on.
+    assert WorkMark.objects.get(kind="beside", scope=f"merchant:{shop.pk}").from_day == date(2022, 6, 1)
+    refused = send(
+        "bindings",
+        header
+        + f"{third.code},{shop.code},operation,2022-05-01,,contract 3,{lead.code},6000\n"  # leaves the lead nothing
+        + f"{third.code},{shop.code},operation,2022-09-01,,contract 3,{lead.code},100\n"  # the lead is over
+        + f"{third.code},{shop.code},operation,2022-04-01,2022-10-01,contract 3,{lead.code},100\n"
+        + f"{lead.code},{shop.code},operation,2022-04-02,,contract 3,{lead.code},100\n"
+        + f"{third.code},{shop.code},operation,2022-04-03,,contract 3,{lead.code},\n",
+        key="four",
+    )
+    assert (refused.status, faults(refused)) == ("refused", [(5, "lead"), (6, "share_bp")])
+    for number, (line, column) in enumerate(
+        [
+            (f"{third.code},{shop.code},operation,2022-05-01,,contract 3,{lead.code},6000\n", "share_bp"),
+            (f"{third.code},{shop.code},operation,2022-09-01,,contract 3,{lead.code},100\n", "starts_on"),
+            (f"{third.code},{shop.code},operation,2022-04-01,2022-10-01,contract 3,{lead.code},100\n", "ends_before"),
+            (f"{part.code},{shop.code},operation,2022-05-01,,contract 3,{lead.code},100\n", "starts_on"),
+            (share.replace("4000", "5000"), "share_bp"),
+        ]
+    ):
+        another = f"{third.code},{shop.code},training,2022-01-01,,contract 4,,\n"
+        refused = send("bindings", header + another + line, key=f"wrong {number}")
+        assert (refused.status, faults(refused)) == ("refused", [(3, column)])
     assert Binding.objects.count() == 2
 
 
