@@ -5,31 +5,41 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.http import FileResponse
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ecosystem.api import actor
+from ecosystem.roles import require
+from providers import documents
 from providers.api import named_subject
 from providers.choices import BindingRole
 from providers.models import Conflict, Evidence, Provider
+from providers.shares import WHOLE
 from providers.steps import conflict
 from providers.steps.bind import BINDERS
 from providers.steps.members import require_member
 
+PAPER = "A paper that shows it: PDF, PNG or JPEG of at most 10 MB, sent as multipart/form-data."
+
 
 class EvidenceSerializer(serializers.ModelSerializer[Evidence]):
-    """What one side says; papers are opened on the page by the side that brought them and by the arbiter."""
+    """What one side says; its paper is opened by the side that brought it and by the arbiter."""
 
+    id = serializers.CharField(read_only=True)
     by_claimant = serializers.SerializerMethodField()
     has_paper = serializers.BooleanField(source="file", read_only=True)
 
     class Meta:
         model = Evidence
-        fields = ("by_claimant", "text", "has_paper", "created_at")
+        fields = ("id", "by_claimant", "text", "has_paper", "created_at")
 
     def get_by_claimant(self, row: Evidence) -> bool:
         """Tell which side says it."""
@@ -83,6 +93,7 @@ class ClaimSerializer(serializers.Serializer[Any]):
     starts_on = serializers.DateField()
     ends_before = serializers.DateField(required=False, allow_null=True, default=None)
     text = serializers.CharField(max_length=2000)
+    file = serializers.FileField(required=False, help_text=PAPER)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Ask for exactly one subject."""
@@ -96,6 +107,25 @@ class StatementSerializer(serializers.Serializer[Any]):
 
     provider = serializers.CharField(help_text="Code of the provider that says it.")
     text = serializers.CharField(max_length=2000)
+    file = serializers.FileField(required=False, help_text=PAPER)
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    """How the arbiter decides."""
+
+    outcome = serializers.ChoiceField(
+        choices=[Conflict.Status.DISMISSED, Conflict.Status.MOVED, Conflict.Status.SHARED],
+        help_text="The binding stays, the days go to the claimant, or the claimant has a share of them.",
+    )
+    share_bp = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=WHOLE - 1,
+        help_text="Only where the days are shared: the claimant's part in basis points.",
+    )
+    reason = serializers.CharField(max_length=2000, help_text="Both sides read it word for word.")
 
 
 @extend_schema_view(create=extend_schema(request=ClaimSerializer, responses={201: ConflictSerializer}))
@@ -103,6 +133,7 @@ class ConflictViewSet(mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[Con
     """Conflicts in which a provider this account may see has a side."""
 
     serializer_class = ConflictSerializer
+    parser_classes = (JSONParser, MultiPartParser)
     filterset_fields: ClassVar[list[str]] = ["status"]
     queryset = Conflict.objects.none()
 
@@ -132,6 +163,7 @@ class ConflictViewSet(mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[Con
             starts_on=values["starts_on"],
             ends_before=values["ends_before"],
             text=values["text"],
+            file=values.get("file"),
             actor=actor(request),
         )
         return Response(self._told(made.pk), status=201)
@@ -139,13 +171,36 @@ class ConflictViewSet(mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[Con
     @extend_schema(request=StatementSerializer, responses=ConflictSerializer)
     @action(detail=True, methods=["post"])
     def evidence(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Say something for one of the two sides."""
+        """Say something for one of the two sides, with a paper that shows it."""
         found = self.get_object()
         asked = StatementSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        side = self._provider(asked.validated_data["provider"])
-        text = asked.validated_data["text"]
-        conflict.add_evidence(found.pk, provider_id=side.pk, text=text, actor=actor(request))
+        values = asked.validated_data
+        side = self._provider(values["provider"])
+        conflict.add_evidence(
+            found.pk, provider_id=side.pk, text=values["text"], file=values.get("file"), actor=actor(request)
+        )
+        return Response(self._told(found.pk))
+
+    @extend_schema(
+        parameters=[OpenApiParameter("evidence_id", OpenApiTypes.INT, OpenApiParameter.PATH)],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    @action(detail=True, methods=["get"], url_path=r"papers/(?P<evidence_id>\d+)")
+    def paper(self, request: Request, *args: Any, evidence_id: str, **kwargs: Any) -> FileResponse:
+        """Hand out a paper to the side that brought it and to the arbiter."""
+        papers = conflict.papers(actor(request)).filter(conflict=self.get_object())
+        return documents.download(get_object_or_404(papers, pk=evidence_id), "evidence")
+
+    @extend_schema(request=DecisionSerializer, responses=ConflictSerializer)
+    @action(detail=True, methods=["post"])
+    def decide(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Decide as the arbiter: dismiss the claim, move the days, or share them."""
+        found = self.get_object()
+        require(actor(request), "decide_conflict")
+        asked = DecisionSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        conflict.decide_conflict(found.pk, actor=actor(request), **asked.validated_data)
         return Response(self._told(found.pk))
 
     @extend_schema(request=None, responses=ConflictSerializer)

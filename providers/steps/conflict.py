@@ -11,6 +11,7 @@ from functools import partial
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,7 +22,7 @@ from ecosystem.clock import business_today
 from ecosystem.errors import InvalidInput, NotAllowed, WrongStatus
 from ecosystem.models import AuditEntry, User
 from ecosystem.models.audit import Verb
-from ecosystem.roles import MAY, require
+from ecosystem.roles import MAY, may, require
 from ecosystem.steps.notify import notify
 from providers import documents, reading
 from providers.choices import BindingRole
@@ -152,6 +153,14 @@ def decide_conflict(
     for side in (conflict.claimant, binding.provider):
         _tell(conflict, "conflict_decided", side, subject=str(subject_of(binding)), reason=conflict.reason)
     return conflict
+
+
+def papers(user: User) -> QuerySet[Evidence]:
+    """Return the papers this person may open: those of the own side, as the arbiter all."""
+    found = Evidence.objects.exclude(file="")
+    if may(user, "decide_conflict"):
+        return found
+    return found.filter(provider__in=user.memberships.filter(role__in=BINDERS).values("provider"))
 
 
 def _held(conflict_id: int) -> Conflict:

@@ -6,20 +6,19 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ecosystem.errors import DomainError
 from ecosystem.pages import page_of
-from ecosystem.roles import may
 from ecosystem.sign_in import person
 from providers import documents
 from providers.choices import BindingRole
 from providers.current import member_required, working_for
 from providers.forms import ConflictForm, EvidenceForm
-from providers.models import Conflict, Evidence, Membership, Provider
+from providers.models import Conflict, Membership, Provider
 from providers.steps import conflict as steps
 from providers.steps.bind import BINDERS
 
@@ -116,11 +115,7 @@ def conflict(request: HttpRequest, conflict_id: int) -> HttpResponse:
 @login_required
 def evidence(request: HttpRequest, evidence_id: int) -> FileResponse:
     """Hand out a paper to the side that brought it and to whoever decides."""
-    found = get_object_or_404(Evidence.objects.exclude(file=""), pk=evidence_id)
-    own = Membership.objects.filter(user=person(request), provider=found.provider_id, role__in=BINDERS).exists()
-    if not own and not may(request.user, "decide_conflict"):
-        raise Http404
-    return documents.download(found, "evidence")
+    return documents.download(get_object_or_404(steps.papers(person(request)), pk=evidence_id), "evidence")
 
 
 def _own_sides(request: HttpRequest, found: Conflict) -> list[int]:

@@ -300,6 +300,9 @@ REST: dict[str, tuple[str, str, str]] = {
     "api-conflict-list": (READ, "sign-in visitor | invalid other | ok owner operator | denied *", READ_NEVER),
     "api-conflict-detail": (OURS, READ_NEVER, READ_NEVER),
     "api-conflict-evidence": (READ_NEVER, "sign-in visitor | hidden other | ok owner operator | denied *", READ_NEVER),
+    # Our side's paper: beside us only the arbiter opens it.
+    "api-conflict-paper": ("sign-in visitor | ok owner operator governance | hidden *", READ_NEVER, READ_NEVER),
+    "api-conflict-decide": (READ_NEVER, "sign-in visitor | hidden other | ok governance | denied *", READ_NEVER),
     # The claim is another provider's: nobody here may take it back.
     "api-conflict-withdraw": (READ_NEVER, "sign-in visitor | hidden other | denied *", READ_NEVER),
     "api-attribution": ("sign-in visitor | invalid *", READ_NEVER, READ_NEVER),

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from ecosystem.clock import business_today
-from ecosystem.models import User
+from ecosystem.models import AuditEntry, User
 from ecosystem.roles import Role
 from providers.models import Binding, Conflict
 from tests import factories
@@ -148,6 +148,37 @@ def test_conflicts_over_rest_name_the_holder_to_whom_it_is_visible(client: Clien
     assert (told["holder"], told["evidence"][1]["by_claimant"]) == (held.provider.code, False)
     reading_english(client, factories.owner())
     assert client.get(reverse("api-conflict-detail", args=[made["id"]])).status_code == 404
+
+
+def test_papers_and_decisions_over_rest(client: Client, settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    held, claimant = factories.binding(starts_on=DAY), factories.provider()
+    assert held.merchant is not None
+    owner, respondent = factories.owner(claimant), factories.owner(held.provider)
+    reading_english(client, owner)
+    claim = {"provider": claimant.code, "merchant": held.merchant.code, "role": "operation", "starts_on": DAY}
+    claim |= {"ends_before": "", "text": "合同在我方"}
+    refused = client.post(reverse("api-conflict-list"), claim | {"file": SimpleUploadedFile("a.pdf", b"MZ")})
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:portal:file_refused")
+    made = client.post(reverse("api-conflict-list"), claim | {"file": SimpleUploadedFile("a.pdf", PDF)}).json()
+    assert [one["has_paper"] for one in made["evidence"]] == [True]
+    paper = reverse("api-conflict-paper", args=[made["id"], made["evidence"][0]["id"]])
+    assert paper_at(client, paper) == (200, PDF)
+    decide = reverse("api-conflict-decide", args=[made["id"]])
+    decision = {"outcome": "shared", "share_bp": 2500, "reason": "各有一份（演示）"}
+    assert client.post(decide, decision, content_type="application/json").status_code == 403
+    reading_english(client, respondent)
+    assert client.get(paper).status_code == 404
+    said = {"provider": held.provider.code, "text": "双方续约", "file": SimpleUploadedFile("b.pdf", PDF)}
+    assert client.post(reverse("api-conflict-evidence", args=[made["id"]]), said).status_code == 200
+    arbiter = factories.user(Role.GOVERNANCE)
+    reading_english(client, arbiter)
+    assert paper_at(client, paper) == (200, PDF)
+    assert client.post(decide, decision | {"outcome": "open"}, content_type="application/json").status_code == 422
+    told = client.post(decide, decision, content_type="application/json").json()
+    assert (told["status"], told["share_bp"], told["reason"]) == ("shared", 2500, "各有一份（演示）")
+    assert held.shares.confirmed().get().provider == claimant
+    assert AuditEntry.objects.get(action="decide_conflict").actor == arbiter
 
 
 def test_lists_cost_the_same_at_3_and_at_30_conflicts(client: Client) -> None:

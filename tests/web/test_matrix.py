@@ -214,6 +214,7 @@ def body_of(made: World, name: str) -> dict[str, object]:
             "text": "ours by contract",
         },
         "api-conflict-evidence": {"provider": made.ours.provider.code, "text": "renewed by both"},
+        "api-conflict-decide": {"outcome": "dismissed", "reason": "renewed by both"},
         "providers:conflict": {"text": "renewed by both"},
         "api-consultation-list": {
             "version": made.rows[Consultation].rubric_version.version,
