@@ -108,11 +108,10 @@ def restating_batches(provider_id: int, before: Moment, after: Moment) -> tuple[
         measures = tuple(measure.code for measure in catalogue().delivered(feed, subject))
         since = before.as_of - timedelta(days=LONGEST_WINDOW)
         roles = catalogue().feed_roles[feed]
-        asked = Wanted(feed, subject, tuple(roles), measures, since, before.as_of)
+        asked = Wanted(feed, subject, tuple(roles), measures, since, before.as_of, tuple(known))
         rows: dict[int, list[tuple[int, date, date]]] = {}
         for group in fact_groups(provider_id, asked, after.cut_off):
-            if group.batch_id in known:
-                rows.setdefault(group.batch_id, []).append((group.rows, group.first_day, group.last_day))
+            rows.setdefault(group.batch_id, []).append((group.rows, group.first_day, group.last_day))
         for batch_id, parts in rows.items():
             batch = known[batch_id]
             found.append(

@@ -211,9 +211,11 @@ def _computed(before: Score, after: Score, rubrics: tuple[Rubric, Rubric]) -> Fo
     found = worlds(after.provider_id, operands, _moment(before), _moment(after))
     between = Between(subject, rubrics, (ends[0], ends[1]), found, _whole(before, after))
     try:
-        parts = by_cause(subject, between.scenario)
+        moved = by_cause(subject, between.scenario, between.causes)
     except ValueError:
         return None
+    nothing = dict.fromkeys(next(iter(moved.values())), Fraction(0))
+    parts = {cause: moved.get(cause, nothing) for cause in CAUSES}
     unled = tuple(dict.fromkeys(operand.measure for operand in between.unled()))
     return parts, unled, tuple(_turned(ends[0], ends[1], sorted(operands)))
 

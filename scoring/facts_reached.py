@@ -34,11 +34,12 @@ WHERE fact.day >= %(since)s AND fact.day < %(until)s AND batch.received_at <= %(
     AND (CASE WHEN later.id = batch.id THEN batch.undone_at ELSE later.received_at END) > %(cut_off)s
 """
 _CARRIED = (
-    "EXISTS (SELECT FROM unnest(%({prefix}_subject)s::bigint[], %({prefix}_lo)s::int[], %({prefix}_hi)s::int[])"
+    "fact.{key} = ANY(%({prefix}_subject)s::bigint[]) {bound}"
+    " AND EXISTS (SELECT FROM unnest(%({prefix}_subject)s::bigint[], %({prefix}_lo)s::int[], %({prefix}_hi)s::int[])"
     " AS span(subject_id, lo, hi) WHERE span.subject_id = fact.{key}"
     " AND fact.day >= DATE '2000-01-01' + span.lo AND fact.day < DATE '2000-01-01' + span.hi)"
 )
-
+_OF_ROOMS = "AND fact.streamer_id <> 0"  # names the key of rows that have a room
 _GROUPED = sql.SQL(
     "SELECT fact.{key}, fact.batch_id, count(*), min(fact.day), max(fact.day), {values}"
     " FROM ({stood}) AS fact WHERE {carried} GROUP BY 1, 2 ORDER BY 1, 2"
@@ -51,7 +52,10 @@ _SINGLE = sql.SQL(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The facts of one table that an indicator reads: measures carried by the same roles, days [since, until)."""
+    """The facts of one table that an indicator reads: measures carried by the same roles, days [since, until).
+
+    batches: those of these deliveries only; None = of all.
+    """
 
     feed: str
     subject: Subject
@@ -59,6 +63,7 @@ class Wanted:
     measures: tuple[str, ...]
     since: date
     until: date
+    batches: tuple[int, ...] | None = None
 
 
 def subject_sums(provider_id: int, wanted: Wanted, cut_off: datetime) -> dict[int, tuple[int, ...]]:
@@ -180,6 +185,8 @@ def _fetch(
     )
     told = sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(one) for one in measured)
     carried = sql.SQL("({}) AND ({})").format(told, _carried(reach, parameters))
+    if wanted.batches is not None:
+        carried = sql.SQL("{} AND fact.batch_id = ANY({})").format(carried, sql.Literal(list(wanted.batches)))
     if shared_only:
         ways = [
             sql.SQL("fact.{} = ANY({})").format(sql.Identifier(f"{path}_id"), sql.Literal(shared))
@@ -206,5 +213,6 @@ def _carried(reach: _Reach, parameters: dict[str, Any]) -> sql.Composable:
     ways = []
     for path, cover in reach.covers.items():
         parameters |= {f"{path}_{name}": values for name, values in cover.parameters().items()}
-        ways.append(sql.SQL(_CARRIED.format(prefix=path, key=f"{path}_id")))
+        bound = _OF_ROOMS if path == "streamer" and "merchant_id" in reach.keys else ""
+        ways.append(sql.SQL(_CARRIED.format(prefix=path, key=f"{path}_id", bound=bound)))
     return sql.SQL(" OR ").join(ways)

@@ -77,7 +77,8 @@ def _contributions(subject: str, scenarios: Sequence[tuple[Rubric, Inputs]]) -> 
 
 def _shape(inputs: Inputs) -> tuple[object, ...]:
     """What inputs must have in common to be stacked."""
-    labels = (inputs.profiles is None, inputs.cohort_of is None, id(inputs.cohorts), frozenset(inputs.columns))
+    cohorts = id(inputs.cohorts) if inputs.cohorts else None
+    labels = (inputs.profiles is None, inputs.cohort_of is None, cohorts, frozenset(inputs.columns))
     return labels if inputs.previous is None else (*labels, *_shape(inputs.previous))
 
 
@@ -132,6 +133,21 @@ class Between:
             cohorts=rules.cohorts,
             previous=None if cycle is None else self._filled(cycle),
         )
+
+    @cached_property
+    def causes(self) -> tuple[str, ...]:
+        """Those that may have changed anything: another's part is nothing, and without it no part is different."""
+        return tuple(cause for cause in CAUSES if not self._idle(cause))
+
+    def _idle(self, cause: str) -> bool:
+        if cause == self.whole or cause == "coverage":
+            return False
+        if cause == "rubric":
+            before, after = ((one.profiles, one.cohort_of, one.cohorts) for one in self.inputs)
+            return self.rubrics[0].digest == self.rubrics[1].digest and before == after
+        others = MOVING - {cause}
+        sets = [frozenset(chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)]
+        return all(self.worlds[happened] is self.worlds[happened | {cause}] for happened in sets)
 
     def unled(self) -> tuple[Operand, ...]:
         """List the operands whose whole change fell to one cause, because the worlds do not lead to their values."""

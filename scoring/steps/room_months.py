@@ -17,47 +17,53 @@ from providers.partitions import next_month
 from providers.steps.reach import FEEDS_ABOUT_PERSONS, TIER_DAYS
 from scoring.steps.rolling.streamers import TIERS_FEN
 
-_FRESH = """
-CREATE TEMP TABLE fresh_room_month ON COMMIT DROP AS
-WITH lived AS (
-  SELECT streamer_id, min(day) AS first_session FROM fact_live_streamer
-  WHERE day >= %(month)s AND day < %(after)s AND valid_sessions > 0 GROUP BY 1
-), sold AS (
-  SELECT streamer_id, sum(gmv_settled)::bigint AS settled_30d FROM fact_sales_merchant
-  WHERE day >= %(since)s AND day < %(after)s AND streamer_id <> 0 AND gmv_settled <> 0
-  GROUP BY 1 HAVING sum(gmv_settled) <> 0
-)
-SELECT streamer_id, lived.first_session, coalesce(sold.settled_30d, 0) AS settled_30d
-FROM lived FULL JOIN sold USING (streamer_id)
-"""
-# The first day that reads differently: a first session that moved, or the month's end where the tier is another.
+# What differs from what is kept. Each month is looked up by itself, so that only its partitions are read.
 _CHANGED = """
+DROP TABLE IF EXISTS changed_room_month;
 CREATE TEMP TABLE changed_room_month ON COMMIT DROP AS
-SELECT streamer_id, least(
-  CASE WHEN fresh.first_session IS DISTINCT FROM old.first_session AND NOT EXISTS (
-    SELECT FROM room_month earlier WHERE earlier.streamer_id = coalesce(fresh.streamer_id, old.streamer_id)
-    AND earlier.month < %(month)s AND earlier.first_session IS NOT NULL)
-    THEN least(fresh.first_session, old.first_session) END,
-  CASE WHEN width_bucket(coalesce(fresh.settled_30d, 0), %(tiers)s::bigint[])
-    <> width_bucket(coalesce(old.settled_30d, 0), %(tiers)s::bigint[]) THEN %(after)s::date - 1 END) AS day
-FROM fresh_room_month fresh
-FULL JOIN (SELECT * FROM room_month WHERE month = %(month)s) AS old USING (streamer_id)
+WITH span AS (SELECT * FROM unnest(%(months)s::date[], %(afters)s::date[], %(sinces)s::date[])
+  AS span(month, after, since)
+), lived AS (
+  SELECT span.month, live.* FROM span, LATERAL (
+    SELECT streamer_id, min(day) AS first_session FROM fact_live_streamer
+    WHERE day >= span.month AND day < span.after AND valid_sessions > 0 GROUP BY 1) AS live
+), sold AS (
+  SELECT span.month, sale.* FROM span, LATERAL (
+    SELECT streamer_id, sum(gmv_settled)::bigint AS settled_30d FROM fact_sales_merchant
+    WHERE day >= span.since AND day < span.after AND streamer_id <> 0 AND gmv_settled <> 0
+    GROUP BY 1 HAVING sum(gmv_settled) <> 0) AS sale
+), fresh AS (
+  SELECT month, streamer_id, lived.first_session, coalesce(sold.settled_30d, 0) AS settled_30d
+  FROM lived FULL JOIN sold USING (month, streamer_id)
+)
+SELECT month, streamer_id, fresh.first_session, fresh.settled_30d,
+  old.first_session AS first_session_before, old.settled_30d AS settled_30d_before
+FROM fresh FULL JOIN (SELECT * FROM room_month WHERE month = ANY(%(months)s)) AS old USING (month, streamer_id)
 WHERE (fresh.first_session, fresh.settled_30d) IS DISTINCT FROM (old.first_session, old.settled_30d)
 """
 _GONE = """
-DELETE FROM room_month WHERE month = %(month)s AND streamer_id IN (SELECT streamer_id FROM changed_room_month)
-  AND streamer_id NOT IN (SELECT streamer_id FROM fresh_room_month)
+DELETE FROM room_month old USING changed_room_month changed
+WHERE changed.settled_30d IS NULL AND old.month = changed.month AND old.streamer_id = changed.streamer_id
 """
 _PUT = """
 INSERT INTO room_month (streamer_id, month, first_session, settled_30d)
-SELECT streamer_id, %(month)s, first_session, settled_30d
-FROM fresh_room_month JOIN changed_room_month USING (streamer_id)
+SELECT streamer_id, month, first_session, settled_30d FROM changed_room_month WHERE settled_30d IS NOT NULL
 ON CONFLICT (streamer_id, month) DO UPDATE
 SET first_session = EXCLUDED.first_session, settled_30d = EXCLUDED.settled_30d
 """
+# The first day that reads differently: a first session that moved, or the month's end where the tier is another.
 # A tier is a person's, whatever sister account sold; a store's own room follows its merchant.
 _REACHED = """
-SELECT binding.provider_id, min(changed.day) FROM changed_room_month changed
+SELECT binding.provider_id, min(changed.day) FROM (
+  SELECT streamer_id, least(
+    CASE WHEN first_session IS DISTINCT FROM first_session_before AND NOT EXISTS (
+      SELECT FROM room_month earlier WHERE earlier.streamer_id = moved.streamer_id
+      AND earlier.month < moved.month AND earlier.first_session IS NOT NULL)
+      THEN least(first_session, first_session_before) END,
+    CASE WHEN width_bucket(coalesce(settled_30d, 0), %(tiers)s::bigint[])
+      <> width_bucket(coalesce(settled_30d_before, 0), %(tiers)s::bigint[])
+      THEN (month + interval '1 month')::date - 1 END) AS day
+  FROM changed_room_month moved) AS changed
 JOIN providers_streamer room ON room.id = changed.streamer_id
 JOIN providers_streamer sister ON sister.person = room.person
 JOIN providers_binding binding ON binding.status = 'confirmed'
@@ -79,25 +85,16 @@ def delivered_months() -> list[str]:
 
 
 def refresh(months: Iterable[date]) -> Done:
-    """Refresh the months that begin on these days, in order."""
+    """Refresh the months that begin on these days."""
+    wanted = sorted(months)
+    afters = [next_month(month) for month in wanted]
     changed = 0
-    reached: dict[int, date] = {}
     with connection.cursor() as cursor:
-        for month in sorted(months):
-            after = next_month(month)
-            parameters: dict[str, date | list[int]] = {
-                "month": month,
-                "after": after,
-                "since": after - timedelta(days=TIER_DAYS),
-                "tiers": list(TIERS_FEN),
-            }
-            cursor.execute("DROP TABLE IF EXISTS fresh_room_month, changed_room_month")
-            cursor.execute(_FRESH, parameters)
-            cursor.execute(_CHANGED, parameters)
-            for statement in (_GONE, _PUT):
-                cursor.execute(statement, parameters)
-                changed += cursor.rowcount
-            cursor.execute(_REACHED)
-            for provider, day in cursor.fetchall():
-                reached[provider] = min(day, reached.get(provider, day))
-    return Done(changed, [Mark("roll_up", str(provider), day) for provider, day in sorted(reached.items())])
+        sinces = [after - timedelta(days=TIER_DAYS) for after in afters]
+        cursor.execute(_CHANGED, {"months": wanted, "afters": afters, "sinces": sinces})
+        for statement in (_GONE, _PUT):
+            cursor.execute(statement)
+            changed += cursor.rowcount
+        cursor.execute(_REACHED, {"tiers": list(TIERS_FEN)})
+        marks = [Mark("roll_up", str(provider), day) for provider, day in cursor.fetchall()]
+    return Done(changed, marks)

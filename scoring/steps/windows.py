@@ -33,6 +33,17 @@ from scoring.steps.rolling.stocks import derived
 # At least this share of a window's days must be delivered (docs/decisions/0007-no-data-below-four-fifths.md).
 DELIVERED_SHARE = (4, 5)
 STALE_AFTER_DAYS = 3
+# Derived states that depend on registers alone, neither on bindings nor on facts.
+OF_REGISTERS = frozenset(
+    {
+        "certified_operators",
+        "distribution_declared",
+        "open_grave_violations",
+        "operated_uplift_bp",
+        "operator_points",
+        "proven_integrity_violations",
+    }
+)
 
 _DELIVERED = (
     "SELECT feed, subject, measures, array_agg(day - DATE '2000-01-01') FROM providers_deliveredday GROUP BY 1, 2, 3"
@@ -81,7 +92,7 @@ def windows(
     """
     operands = rubric.operands()
     ids = sorted(working_as_of(as_of) if providers is None else providers)
-    known = _Known.load(ids)
+    known = Known.load(ids)
     inputs = window_table(operands, as_of=as_of, providers=ids, known=known)
     if profiles:
         categories = dict(Provider.objects.filter(pk__in=ids).values_list("pk", "category"))
@@ -92,11 +103,11 @@ def windows(
 
 
 def window_table(
-    operands: Iterable[Operand], *, as_of: date, providers: Sequence[int] | None = None, known: _Known | None = None
+    operands: Iterable[Operand], *, as_of: date, providers: Sequence[int] | None = None, known: Known | None = None
 ) -> Inputs:
     """Return the value and state of each operand for each provider (those working as of the day unless given)."""
     ids = np.array(sorted(working_as_of(as_of) if providers is None else providers), dtype=np.int64)
-    reader = _Reader(ids, number(as_of), known or _Known.load(ids.tolist()))
+    reader = _Reader(ids, number(as_of), known or Known.load(ids.tolist()))
     wanted = sorted(set(operands))
     columns: dict[Operand, Column] = {}
     columns |= reader.sums([operand for operand in wanted if operand.read == "sum"])
@@ -129,18 +140,20 @@ def sources(measure: Measure) -> frozenset[Measure]:
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
     """What windows of any day are read against: providers' first days, and what was delivered when."""
 
+    providers: Sequence[int]
     beginnings: dict[int, int]
     first_day: int
     newest: int
     has_granted: bool
     delivered: dict[tuple[str, str], list[tuple[frozenset[str], list[int]]]]
     days: dict[frozenset[Measure], Ints | None] = field(default_factory=dict)
+    registered: dict[tuple[str, int], Ints] = field(default_factory=dict)  # states of registers by code and day
 
     @classmethod
-    def load(cls, providers: Sequence[int]) -> _Known:
+    def load(cls, providers: Sequence[int]) -> Known:
         """Read both."""
         delivered: dict[tuple[str, str], list[tuple[frozenset[str], list[int]]]] = defaultdict(list)
         with connection.cursor() as cursor:
@@ -150,7 +163,13 @@ class _Known:
         extent = Delivered.load()
         first, newest = (extent.first, extent.newest) if extent else (NEVER, -NEVER)
         granted = Benchmark.objects.filter(measure=GRANTED).exists()
-        return cls(provider_beginnings(np.array(providers, dtype=np.int64)), first, newest, granted, delivered)
+        return cls(
+            providers, provider_beginnings(np.array(providers, dtype=np.int64)), first, newest, granted, delivered
+        )
+
+    def rebound(self) -> Known:
+        """Read the same deliveries and registers, with the first days of providers as bindings stand now."""
+        return replace(self, beginnings=provider_beginnings(np.array(sorted(self.providers), dtype=np.int64)))
 
     def days_delivered(self, measure: Measure) -> Ints | None:
         """Return the ordered days on which all sources of a measure were delivered; None: it needs no feed."""
@@ -168,10 +187,11 @@ class _Known:
 class _Reader:
     """Reads operands of one as-of day for some providers."""
 
-    def __init__(self, providers: Ints, as_of: int, known: _Known) -> None:
+    def __init__(self, providers: Ints, as_of: int, known: Known) -> None:
         self.providers, self.as_of, self.known = providers, as_of, known
         self.began = np.array([known.beginnings.get(one, as_of) for one in providers.tolist()], dtype=np.int64)
         self.stocks: dict[tuple[str, int], Ints] = {}
+        self.read_together: frozenset[str] = frozenset()  # delivered states of which a day is read in one query
 
     def days_delivered(self, measure: Measure) -> Ints | None:
         """Return the days before as_of on which all sources of a measure were delivered; None: they need no feed."""
@@ -270,6 +290,8 @@ class _Reader:
         groups: dict[tuple[str, ...], list[Operand]] = defaultdict(list)
         for operand in operands:
             groups[operand.together or (operand.measure,)].append(operand)
+        stocks = {measure.code for measure in catalogue().stocks() if not measure.derived}
+        self.read_together = frozenset(code for together in groups for code in together if code in stocks)
         columns: dict[Operand, Column] = {}
         for together, members in groups.items():
             states = np.full(len(self.providers), State.NO_DATA, dtype=np.int8)
@@ -282,7 +304,8 @@ class _Reader:
                 for member in members:
                     values[member][here] = self.stock(member.measure, day)[here]
                 states[here] = State.VALUE
-            states[(states != State.VALUE) & self._known_before(together)] = State.STALE
+            if not np.all(states == State.VALUE):
+                states[(states != State.VALUE) & self._known_before(together)] = State.STALE
             columns |= {member: Column.of(values[member], states) for member in members}
         return columns
 
@@ -319,15 +342,21 @@ class _Reader:
         if measure.derived:
             known = self.days_delivered(measure)
             if known is None or day in known:
-                return derived([code], self.providers, day)[code]
+                kept = self.known.registered if code in OF_REGISTERS else {}
+                if (code, day) not in kept:
+                    kept[code, day] = derived([code], self.providers, day)[code]
+                return kept[code, day]
             return values
+        codes = sorted(self.read_together | {code})
+        columns = [sql.SQL("coalesce({}, {})").format(sql.Identifier(one), sql.Literal(UNKNOWN)) for one in codes]
         query = sql.SQL(
-            "SELECT provider_id, {code} FROM provider_stock WHERE provider_id = ANY(%(providers)s)"
-            " AND day = %(day)s AND {code} IS NOT NULL"
-        ).format(code=sql.Identifier(code))
-        rows = fetch(query, 2, {"providers": self.providers.tolist(), "day": day_of(day)})
-        values[np.searchsorted(self.providers, rows[:, 0])] = rows[:, 1]
-        return values
+            "SELECT provider_id, {} FROM provider_stock WHERE provider_id = ANY(%(providers)s) AND day = %(day)s"
+        ).format(sql.SQL(", ").join(columns))
+        rows = fetch(query, 1 + len(codes), {"providers": self.providers.tolist(), "day": day_of(day)})
+        for column, one in enumerate(codes, start=1):
+            found = self.stocks[one, day] = np.full(len(self.providers), UNKNOWN, dtype=np.int64)
+            found[np.searchsorted(self.providers, rows[:, 0])] = rows[:, column]
+        return self.stocks[code, day]
 
 
 def _stock_codes() -> frozenset[str]:

@@ -6,6 +6,7 @@ import io
 from datetime import date
 
 import pytest
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from ecosystem.models import WorkMark
 from providers.models import Provider, Streamer
@@ -75,6 +76,20 @@ def test_only_another_tier_or_first_session_reaches_providers() -> None:
     found = room_months({"2022-06": None}).follow_ups
     assert [(mark.scope, mark.from_day) for mark in found] == [(str(provider.pk), day(30))]
     assert _months(sister) == []
+
+
+def test_months_are_refreshed_together(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    provider, room = _signed("Together（演示）")
+    source = batch()
+    for about in (date(2022, 3, 5), date(2022, 4, 6), day(9)):
+        fact("live", "streamer", about, room.pk, batch=source, valid_sessions=1)
+    with django_assert_num_queries(6):
+        room_months({"2022-06": None})
+    with django_assert_num_queries(6):
+        done = room_months({"2022-03": None, "2022-04": None, "2022-05": None, "2022-06": None})
+    assert [found for _, found, _ in _months(room)] == [date(2022, 3, 5), date(2022, 4, 6), day(9)]
+    # The first session ever is now in March: later ones move nobody's days.
+    assert [(mark.scope, mark.from_day) for mark in done.follow_ups] == [(str(provider.pk), date(2022, 3, 5))]
 
 
 def test_a_delivery_marks_the_months_it_touches() -> None:

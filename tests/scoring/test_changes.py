@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Sum
 from django.utils import translation
@@ -22,8 +23,9 @@ from scoring import changes
 from scoring.change_evidence import subject_changes
 from scoring.explanations import card
 from scoring.facts_behind import fact_rows, facts_behind
-from scoring.models import Score
+from scoring.models import Benchmark, Score
 from scoring.models.rolled import ProviderCum, ProviderDay
+from scoring.steps import as_known
 from scoring.steps.score import score_population
 from tests import factories
 from tests.scoring import rows
@@ -228,3 +230,39 @@ def test_of_a_shared_merchant_the_facts_behind_an_indicator_are_the_provider_s_p
     # Of 7 orders a day 5 are the lead's and 2 the other's, on 10 of the 30 days.
     assert sums == {provider.pk: 20 * 7 + 10 * 5, share.provider_id: 10 * 2}
     assert {row[8:] for row in exported} == {("33.33%", 7)}
+
+
+def test_what_is_learnt_after_both_scores_changes_no_part(provider: Provider) -> None:
+    merchant, _streamer = rows.trading(provider, orders=10, sessions=1, since=SINCE, until=FIRST)
+    before = scored(provider, FIRST)
+    sell(merchant.code, FIRST - timedelta(days=1), LAST, 20)
+    joined = factories.merchant()
+    factories.binding(provider, joined, starts_on=date(2022, 6, 10))
+    sell(joined.code, FIRST, LAST, 5)
+    after = scored(provider, LAST)
+    told = parts(changes.change(before, after))
+    assert all(told[cause] for cause in ("data", "bindings", "restatements"))
+    # From here on the tables say something else than the later score knew.
+    sell(merchant.code, FIRST - timedelta(days=2), LAST + timedelta(days=1), 50)
+    bind.end(joined.bindings.get().pk, ends_before=date(2022, 6, 12), actor=factories.user(Role.CATEGORY_REGION))
+    cache.clear()
+    waiting = changes.change(before, after)
+    assert (parts(waiting), waiting.whole) == (told, ())
+    rows.drain("beside", "room_month", "roll_up")
+    cache.clear()
+    found = changes.change(before, after)
+    whole(found)
+    assert (parts(found), found.whole) == (told, ())
+
+
+@pytest.mark.parametrize(("month", "restates"), [(date(2022, 5, 1), True), (date(2022, 6, 1), False)])
+def test_a_benchmark_restates_only_the_months_before(provider: Provider, month: date, *, restates: bool) -> None:
+    rows.trading(provider, orders=10, sessions=1, since=SINCE, until=LAST)
+    before = scored(provider, FIRST)
+    Benchmark.objects.create(
+        measure="gmv_expected", month=month, category="all", numerator=1, denominator=1, members=[]
+    )
+    after = scored(provider, LAST)
+    moments = (as_known.Moment(one.run.as_of, one.cut_off) for one in (before, after))
+    found = as_known.worlds(provider.pk, before.run.rubric_version.as_core().operands(), *moments)
+    assert (found[frozenset()] is not found[frozenset({"restatements"})]) == restates
