@@ -17,6 +17,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from benchmarks.ingest import start
+from benchmarks.merchant_days import register, settings
 
 PROVIDERS = {"small": 1_000, "medium": 5_000, "large": 20_000}
 SHOPS_EACH = 4
@@ -36,12 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", choices=PROVIDERS, default="small")
     providers = PROVIDERS[parser.parse_args().size]
-    os.environ |= {
-        "PORTAL_LOCAL": "1",
-        "PORTAL_SECRET_KEY": "benchmark-only-" + "0123456789abcdef" * 4,
-        "PORTAL_BUSINESS_TODAY": AS_OF.isoformat(),
-        "PORTAL_LOG_LEVEL": "ERROR",
-    }
+    os.environ |= settings(AS_OF)
     stop = start()
     try:
         return measure(providers)
@@ -115,45 +111,13 @@ def ids() -> list[int]:
 
 def build(providers: int) -> None:
     """Set up providers with merchants bound to them, the default rubric, and sales of every merchant and day."""
-    from django.utils import timezone
-    from psycopg.types.range import DateRange
-
-    from providers import credit_code
-    from providers.models import Binding, Merchant, Provider
+    from providers.models import Merchant
     from providers.steps.ingest import ingest
     from scoring.steps.rubrics import ensure_default_rubric
 
     ensure_default_rubric()
-    made = Provider.objects.bulk_create(
-        Provider(
-            code=f"P{number:05d}",
-            name=f"基准服务商 {number}（演示）",
-            status="approved",
-            approved_on=FIRST,
-            submitted_at=timezone.now(),
-            credit_code=credit_code.complete(f"00DEM0{number:011d}"),
-            category="LOCAL_MERCHANT",
-            goods_category="apparel",
-            province="33",
-        )
-        for number in range(providers)
-    )
-    shops = Merchant.objects.bulk_create(
-        Merchant(code=f"M{number:06d}", name=f"演示店 {number}", category="apparel")
-        for number in range(providers * SHOPS_EACH)
-    )
-    Binding.objects.bulk_create(
-        Binding(
-            provider=made[number // SHOPS_EACH],
-            merchant=shop,
-            role="operation",
-            period=DateRange(FIRST, None),
-            status="confirmed",
-            confirmed_at=timezone.now(),
-            confirmed_by="演示",
-        )
-        for number, shop in enumerate(shops)
-    )
+    register(providers, SHOPS_EACH, 0, FIRST)
+    shops = list(Merchant.objects.order_by("pk"))
     days = [FIRST + timedelta(days=number) for number in range(DAYS)]
     for month in sorted({day.replace(day=1) for day in days}):
         within = [day for day in days if day.replace(day=1) == month]
@@ -196,7 +160,7 @@ def correct(number: int, place: int) -> float:
 
     digest, before = reading(place)
     day = AS_OF - timedelta(days=1 + number % LATE_DAYS)
-    row = f"{day},M{place * SHOPS_EACH:06d},{500 + number},9000000,8000000"
+    row = f"{day},M{place:06d},{500 + number},9000000,8000000"
     content = f"day,merchant,paid_orders,gmv_paid,gmv_settled\n{row}".encode()
     batch = ingest("sales", io.BytesIO(content), key=f"correction {number}", accept_unusual="benchmark")
     assert batch.rows_changed == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from providers.measures import Subject
+    from providers.models import Provider
 
 FIRST = date(2021, 1, 1)
 SHOPS_EACH = 20
@@ -65,39 +66,25 @@ def settings(today: date) -> dict[str, str]:
     }
 
 
-def register(providers: int) -> None:
+def register(providers: int, shops_each: int = SHOPS_EACH, rooms_each: int = ROOMS_EACH, since: date = FIRST) -> None:
     """Register providers with shops and rooms bound to them."""
     from django.utils import timezone
     from psycopg.types.range import DateRange
 
-    from providers import credit_code
-    from providers.models import Binding, Merchant, Provider, Streamer
+    from providers.models import Binding, Merchant, Streamer
 
-    made = Provider.objects.bulk_create(
-        Provider(
-            code=f"P{number:05d}",
-            name=f"基准服务商 {number}（演示）",
-            status="approved",
-            approved_on=FIRST,
-            submitted_at=timezone.now(),
-            credit_code=credit_code.complete(f"00DEM0{number:011d}"),
-            category="LOCAL_MERCHANT",
-            goods_category="apparel",
-            province="33",
-        )
-        for number in range(providers)
-    )
+    made = working(range(providers), since, ["LOCAL_MERCHANT"])
     shops = Merchant.objects.bulk_create(
         (
             Merchant(code=f"M{number:06d}", name=f"演示店 {number}", category="apparel")
-            for number in range(providers * SHOPS_EACH)
+            for number in range(providers * shops_each)
         ),
         batch_size=5_000,
     )
     rooms = Streamer.objects.bulk_create(
         (
             Streamer(code=f"S{number:06d}", name=f"演示直播间 {number}", person=f"person-{number}", category="apparel")
-            for number in range(providers * ROOMS_EACH)
+            for number in range(providers * rooms_each)
         ),
         batch_size=5_000,
     )
@@ -106,7 +93,7 @@ def register(providers: int) -> None:
         return Binding(
             provider=made[number % providers],
             role="operation" if "merchant" in subject else "mcn",
-            period=DateRange(FIRST, None),
+            period=DateRange(since, None),
             status="confirmed",
             confirmed_at=timezone.now(),
             confirmed_by="演示",
@@ -117,6 +104,32 @@ def register(providers: int) -> None:
     Binding.objects.bulk_create((bound(place, streamer=room) for place, room in enumerate(rooms)), batch_size=5_000)
     for table in ("providers_provider", "providers_merchant", "providers_streamer", "providers_binding"):
         execute(f"ANALYZE {table}")
+
+
+def working(numbers: Iterable[int], since: date, categories: Sequence[str]) -> list[Provider]:
+    """Make providers that work since a day, of each category in turn."""
+    from django.utils import timezone
+
+    from providers import credit_code
+    from providers.models import Provider
+
+    return Provider.objects.bulk_create(
+        (
+            Provider(
+                code=f"P{number:06d}",
+                name=f"基准服务商 {number}（演示）",
+                status="approved",
+                approved_on=since,
+                submitted_at=timezone.now(),
+                credit_code=credit_code.complete(f"00DEM0{number:011d}"),
+                category=categories[number % len(categories)],
+                goods_category="apparel",
+                province="33",
+            )
+            for number in numbers
+        ),
+        batch_size=5_000,
+    )
 
 
 def deliver(first: date, last: date) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from benchmarks.merchant_days import execute
+from benchmarks.merchant_days import execute, working
 
 PERSONS_EACH = 2
 PERSON_DAYS = 3  # a person's total changes every so many days
@@ -30,31 +30,10 @@ WHERE id > %(after)s
 
 def register(providers: int, since: date) -> int:
     """Register so many more approved providers; return the id they all lie beyond."""
-    from django.utils import timezone
-
-    from providers import credit_code
     from providers.choices import ProviderCategory
-    from providers.models import Provider
 
     after = int(execute("SELECT coalesce(max(id), 0) FROM providers_provider"))
-    categories = ProviderCategory.values
-    Provider.objects.bulk_create(
-        (
-            Provider(
-                code=f"P{number:06d}",
-                name=f"基准服务商 {number}（演示）",
-                status="approved",
-                approved_on=since,
-                submitted_at=timezone.now(),
-                credit_code=credit_code.complete(f"00DEM0{number:011d}"),
-                category=categories[number % len(categories)],
-                goods_category="apparel",
-                province="33",
-            )
-            for number in range(after, after + providers)
-        ),
-        batch_size=5_000,
-    )
+    working(range(after, after + providers), since, ProviderCategory.values)
     execute("ANALYZE providers_provider")
     return after
 
