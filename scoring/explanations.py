@@ -42,19 +42,23 @@ from scoring.models import RunInput, Score
 from scoring.models.scores import LEFT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scoring.core.explain import Trace
     from scoring.core.inputs import Inputs
     from scoring.core.path import Change, Path
     from scoring.core.rubric import Node, Rubric
+    from scoring.models import Standing
 
 STEPS_SHOWN = 8
 KEPT_SECONDS = 24 * 3600
 
 
-def card(score: Score, *, with_path: bool = False) -> Card:
-    """Open a score in the active language; the ways to other grades are searched, so only where they are shown."""
+def card(score: Score, *, with_path: bool = False, standings: Sequence[Standing] | None = None) -> Card:
+    """Open a score in the active language; the ways to other grades are searched, so only where they are shown.
+
+    standings: the provider's newest, where the caller has read them.
+    """
     run = score.run
     rubric = run.rubric_version.as_core()
     inputs = RunInput.objects.matrix(run)
@@ -87,16 +91,16 @@ def card(score: Score, *, with_path: bool = False) -> Card:
         flags=tuple(wording.of_score(rubric, score.flags)),
         path=None if searched is None else _path(searched, to_next_grade),
         loses=None if searched is None else _path(searched, to_lower_grade),
-        tiers=tiers(score.provider_id) if with_path else (),
+        tiers=tiers(standing_of(score.provider_id) if standings is None else standings) if with_path else (),
         stability=None if searched is None else _stability(searched),
     )
 
 
-def tiers(provider_id: int) -> tuple[TierCard, ...]:
+def tiers(standings: Iterable[Standing]) -> tuple[TierCard, ...]:
     """Say for every open plan what is missing to the next tier, and what the present one could lose."""
     language = get_language() or "zh-hans"
     cards = []
-    for standing in standing_of(provider_id):
+    for standing in standings:
         plan, band, further = standing.plan, standing.band, standing.next_band
         floor = None if band is None else band.at_least
         cards.append(

@@ -40,7 +40,7 @@ class Peers:
 
 
 def peers(score: Score) -> Peers:
-    """Compare a score with the same run's scores of the provider's category (the score comes with both)."""
+    """Compare a score with the same run's scores of the provider's category (the score comes with the run)."""
     rubric = score.run.rubric_version.as_core()
     groups = _groups(score)
     language = get_language() or "zh-hans"
@@ -59,19 +59,19 @@ def peers(score: Score) -> Peers:
                 of=len(group) if place is not None else 0,
             )
         )
-    return Peers(score.provider.get_category_display(), SMALLEST_GROUP, tuple(places))
+    return Peers(score.get_provider_category_display(), SMALLEST_GROUP, tuple(places))
 
 
 def _groups(score: Score) -> dict[str, list[int]]:
     """Return each capability's published points in the category, kept for a while as many members ask."""
-    run, category = score.run, score.provider.category
+    run, category = score.run, score.provider_category
     computed = "" if run.computed_at is None else run.computed_at.isoformat()
     key = f"peers:{run.pk}:{computed}:{category}"
     found: dict[str, list[int]] | None = cache.get(key)
     if found is None:
         found = {}
         decimals = run.rubric_version.as_core().published_decimals
-        rows = Score.objects.of(run).filter(provider__category=category).values_list("capabilities", flat=True)
+        rows = Score.objects.of(run).filter(provider_category=category).values_list("capabilities", flat=True)
         for capabilities in rows:
             for code, written in capabilities.items():
                 if written is not None:

@@ -33,7 +33,8 @@ def score(request: HttpRequest, provider: Provider) -> HttpResponse:
     chosen = _chosen(request, provider)
     points = current.history(provider.pk, limit=HISTORY_LIMIT)
     official = [point for point in points if point.is_official]
-    whole = card(chosen, with_path=True) if chosen else None
+    standings = current.standing_of(provider.pk)
+    whole = card(chosen, with_path=True, standings=standings) if chosen else None
     context = {
         "provider": provider,
         "card": whole,
@@ -41,7 +42,7 @@ def score(request: HttpRequest, provider: Provider) -> HttpResponse:
         "chosen": chosen,
         "history": [(point.through, point.value) for point in points],
         "official": official[-1] if official else None,
-        "gaps": gaps(current.standing_of(provider.pk)),
+        "gaps": gaps(standings),
         "consultation": Consultation.objects.running().select_related("rubric_version").first(),
         "peers": peers(chosen) if chosen else None,
     }
