@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import connection
 from psycopg import sql
 
 from providers.choices import ROLE_PRIORITY
 from providers.measures import Subject, catalogue
 from providers.shares import divided
-from scoring.steps.rolling.arrays import NEVER, Ints, day_of, execute, fetch
+from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch
 from scoring.steps.rolling.coverage import Cover, Part
 from scoring.steps.rolling.days import Days
+from scoring.steps.rolling.persons import rewrite_persons
 from scoring.steps.rolling.shared import excess
 
 FEED = ("sales", "merchant")
@@ -73,30 +73,6 @@ FROM (
   GROUP BY found.subject_id, found.by_merchant, found.id, found.provider_id, found.place, found.period
 ) AS left_over
 """
-_PERSONS = "SELECT id, person FROM providers_streamer WHERE id = ANY(%(rooms)s)"
-_BEFORE = (
-    "SELECT known.provider_id, known.number, before.room_gmv_settled"
-    " FROM unnest(%(provider)s::bigint[], %(number)s::bigint[], %(person)s::text[]) AS known(provider_id, number,"
-    " person), LATERAL (SELECT room_gmv_settled FROM provider_person_cum old WHERE old.provider_id = known.provider_id"
-    " AND old.person = known.person AND old.day < %(first)s ORDER BY old.day DESC LIMIT 1) AS before"
-)
-_FRESH = (
-    "SELECT provider_id, named.person, DATE '2000-01-01' + day AS day, room_gmv_settled"
-    " FROM unnest(%(provider)s::bigint[], %(number)s::bigint[], %(day)s::int[], %(value)s::bigint[])"
-    " AS total(provider_id, number, day, room_gmv_settled)"
-    " JOIN unnest(%(persons)s::text[]) WITH ORDINALITY AS named(person, number) ON named.number = total.number + 1"
-)
-_FORGET = (
-    "WITH fresh AS MATERIALIZED ({fresh}) DELETE FROM provider_person_cum old"
-    " WHERE provider_id = ANY(%(providers)s) AND day >= %(first)s"
-    " AND NOT EXISTS (SELECT FROM fresh WHERE fresh.provider_id = old.provider_id"
-    " AND fresh.person = old.person AND fresh.day = old.day)"
-)
-_REMEMBER = (
-    "INSERT INTO provider_person_cum AS old (provider_id, person, day, room_gmv_settled) {fresh}"
-    " ON CONFLICT (provider_id, person, day) DO UPDATE SET room_gmv_settled = EXCLUDED.room_gmv_settled"
-    " WHERE old.room_gmv_settled IS DISTINCT FROM EXCLUDED.room_gmv_settled"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +150,7 @@ def add_settled(days: Days) -> int:
     mine = np.isin(provider, days.providers)
     days.add("gmv_settled_once", provider[mine], sold.day[mine], sold.value[mine])
     _add_parts(days, sold, lead)
-    return _rewrite_persons(days, by_room)
+    return rewrite_persons(days, by_room)
 
 
 def _excess(days: Days, kind: Subject, roles: Sequence[str], sold: _Sold) -> Ints:
@@ -200,50 +176,3 @@ def _add_parts(days: Days, sold: _Sold, lead: Ints) -> None:
 
 def _add(days: Days, code: str, rows: Ints) -> None:
     days.add(code, rows[:, 0], rows[:, 1], rows[:, 3])
-
-
-def _rewrite_persons(days: Days, by_room: Ints) -> int:
-    """Write the running totals of persons from (provider, day, room, value) rows; return rows changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PERSONS, {"rooms": np.unique(by_room[:, 2]).tolist()})
-        person_of = dict(cursor.fetchall())
-    persons = sorted(set(person_of.values()))
-    numbers = {person: number for number, person in enumerate(persons)}
-    rooms, places = np.unique(by_room[:, 2], return_inverse=True)
-    number = np.array([numbers[person_of[room]] for room in rooms.tolist()], dtype=np.int64)[places]
-    daily, value = _summed(np.column_stack([by_room[:, 0], number, by_room[:, 1]]), by_room[:, 3])
-    daily, value = daily[value != 0], value[value != 0]
-    first = np.flatnonzero(np.append(True, np.any(daily[1:, :2] != daily[:-1, :2], axis=1))[: len(daily)])
-    known = daily[first]
-    parameters: dict[str, object] = {
-        "provider": known[:, 0].tolist(),
-        "number": known[:, 1].tolist(),
-        "person": [persons[one] for one in known[:, 1].tolist()],
-        "first": day_of(days.lo),
-    }
-    before = {(provider, one): total for provider, one, total in fetch(sql.SQL(_BEFORE), 3, parameters).tolist()}
-    value[first] += np.array([before.get((provider, one), 0) for provider, one, _ in known.tolist()], dtype=np.int64)
-    totals = np.cumsum(value)
-    if len(first):
-        behind = totals[first] - value[first]  # what the persons before have added up to
-        totals -= np.repeat(behind, np.diff(np.append(first, len(totals))))
-    parameters = {
-        "provider": daily[:, 0].tolist(),
-        "number": daily[:, 1].tolist(),
-        "day": daily[:, 2].tolist(),
-        "value": totals.tolist(),
-        "persons": persons,
-        "providers": days.providers.tolist(),
-        "first": day_of(days.lo),
-    }
-    return sum(
-        execute(sql.SQL(statement).format(fresh=sql.SQL(_FRESH)), parameters) for statement in (_FORGET, _REMEMBER)
-    )
-
-
-def _summed(keys: Ints, values: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct rows of keys in order, and the sum of the values of each."""
-    order = np.lexsort(keys.T[::-1])
-    keys, values = keys[order], values[order]
-    first = np.flatnonzero(np.append(True, np.any(keys[1:] != keys[:-1], axis=1))[: len(keys)])
-    return keys[first], np.add.reduceat(values, first) if len(first) else values
