@@ -198,15 +198,32 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         row = self.get_object(request, str(object_id))
         if row is None:
             raise Http404
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
-        return self._take(request, step, lambda values: step.call(row.pk, actor=request.user, **values), str(row), back)
+        back = self.back_from(row)
+        return self._take(
+            request,
+            step,
+            lambda values: step.call(row.pk, actor=request.user, **values),
+            str(row),
+            back,
+            lambda: self.onward_from(request, row, step) or back,
+        )
+
+    def back_from(self, row: Any) -> str:
+        """Return the page a step on a row is taken from: the row's own, or whatever it is a part of."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
+    def onward_from(self, request: HttpRequest, row: Any, step: Step) -> str:
+        """Return the page of the next row to work on once a step is taken; empty: back to this one."""
+        return ""
 
     def list_step_view(self, request: HttpRequest, name: str) -> HttpResponseBase:
         """Ask and take one step that needs no row."""
         step = self._step(request, self.list_steps, name)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         title = capfirst(str(self.opts.verbose_name_plural))
-        return self._take(request, step, lambda values: step.call(actor=request.user, **values), title, back)
+        return self._take(
+            request, step, lambda values: step.call(actor=request.user, **values), title, back, lambda: back
+        )
 
     def _step(self, request: HttpRequest, steps: Sequence[Step], name: str) -> Step:
         for step in steps:
@@ -217,7 +234,13 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         raise Http404
 
     def _take(
-        self, request: HttpRequest, step: Step, call: Callable[[dict[str, Any]], object], subject: str, back: str
+        self,
+        request: HttpRequest,
+        step: Step,
+        call: Callable[[dict[str, Any]], object],
+        subject: str,
+        back: str,
+        onward: Callable[[], str],
     ) -> HttpResponseBase:
         form = step.form(request.POST, request.FILES) if request.method == "POST" else step.form()
         if request.method == "POST" and form.is_valid():
@@ -228,8 +251,9 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
             else:
                 # A step that answers with a text (a new token, say) shows it once, here.
                 text = said if isinstance(said, str) else _("Done: %(step)s.") % {"step": step.label}
-                messages.success(request, text)
-                return redirect(back)
+                address = onward()
+                messages.success(request, text if address == back else f"{subject} · {text}")
+                return redirect(address)
         context = {
             **self.admin_site.each_context(request),
             "title": step.label,

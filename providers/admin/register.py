@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +26,9 @@ from providers.models.members import MemberRole
 from providers.steps import compliance, members, qualifications, register
 
 Status = Provider.Status
+WAITING = (Status.SUBMITTED, Status.IN_REVIEW)
+# The steps that end the work on an application.
+DECISIONS = frozenset({"approve", "return", "reject"})
 
 
 class InviteForm(StepForm):
@@ -73,7 +78,7 @@ def working(provider: Provider) -> bool:
 class ProviderAdmin(StaffAdmin):
     """Providers; filtered to those waiting, the list is the reviewer's queue."""
 
-    list_display = ("name", "code", "category", "status", "place", "waiting", "approved_on")
+    list_display = ("name", "code", "category", "status", "place", "waiting", "left", "papers", "approved_on")
     list_display_links = ("name",)
     list_filter = ("status", "category", "province", "goods_category")
     list_select_related = ("belt",)
@@ -87,6 +92,14 @@ class ProviderAdmin(StaffAdmin):
             "review_application",
             register.take_up,
             when=lambda row: row.status == Status.SUBMITTED,
+        ),
+        Step(
+            "accept-documents",
+            _("Accept all documents"),
+            "review_application",
+            qualifications.accept_waiting,
+            when=lambda row: row.status == Status.IN_REVIEW and row.papers > 0,
+            explains=_("Every document that still waits is accepted; its owner is told."),
         ),
         Step(
             "approve",
@@ -136,10 +149,34 @@ class ProviderAdmin(StaffAdmin):
         Step("expel", _("Expel"), "suspend_provider", register.expel, ReasonForm, when=working, grave=True),
     )
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Count beside each provider the documents that wait."""
+        pending = Qualification.objects.filter(provider=OuterRef("pk"), status=Qualification.Status.PENDING)
+        counted = pending.order_by().values("provider").annotate(number=Count("pk")).values("number")
+        return super().get_queryset(request).annotate(papers=Coalesce(Subquery(counted), 0))
+
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Put whoever waits longest first while the queue is shown, else the newest."""
-        asked = request.GET.get("status__exact", "") or request.GET.get("status", "")
-        return ("submitted_at", "pk") if asked in (Status.SUBMITTED, Status.IN_REVIEW) else ("-pk",)
+        asked = [request.GET.get(f"status{kind}", "") for kind in ("__exact", "", "__in")]
+        queue = set(",".join(asked).split(",")) - {""}
+        return ("submitted_at", "pk") if queue and queue <= set(WAITING) else ("-pk",)
+
+    def onward_from(self, request: HttpRequest, row: Provider, step: Step) -> str:
+        """Lead a reviewer from the application just decided to the next."""
+        following = self._following(request, row) if step.name in DECISIONS else None
+        return "" if following is None else self.back_from(following)
+
+    def _following(self, request: HttpRequest, row: Provider) -> Provider | None:
+        """Return the application that has waited longest after this one, and behind the last the first again."""
+        others = self._others(request, row)
+        if row.submitted_at is None:
+            return others.first()
+        later = Q(submitted_at__gt=row.submitted_at) | Q(submitted_at=row.submitted_at, pk__gt=row.pk)
+        return others.filter(later).first() or others.first()
+
+    def _others(self, request: HttpRequest, row: Provider) -> QuerySet[Provider]:
+        queue = Provider.objects.visible_to(request.user).waiting().exclude(pk=row.pk)
+        return queue if may(request.user, "review_application") else queue.none()
 
     @admin.display(description=_("Place"))
     def place(self, row: Provider) -> str:
@@ -149,19 +186,29 @@ class ProviderAdmin(StaffAdmin):
     @admin.display(description=_("Days waiting"), ordering="submitted_at")
     def waiting(self, row: Provider) -> int | None:
         """Return the days since submission while a decision is due."""
-        if row.submitted_at is None or row.status not in (Status.SUBMITTED, Status.IN_REVIEW):
+        if row.submitted_at is None or row.status not in WAITING:
             return None
         return (business_today() - timezone.localdate(row.submitted_at)).days
 
+    @admin.display(description=_("Days left"), ordering="submitted_at")
+    def left(self, row: Provider) -> int | None:
+        """Return the days until a decision is due; less than nothing: overdue."""
+        waited = self.waiting(row)
+        return None if waited is None else register.REVIEW_DAYS - waited
+
+    @admin.display(description=_("Documents to decide"))
+    def papers(self, row: Any) -> int | None:
+        """Return how many documents wait for a decision."""
+        return row.papers or None
+
     def beside(self, request: HttpRequest, row: Provider) -> dict[str, Any]:
         """Show documents, people, look-alikes, bindings, cases and the trail beside the provider."""
-        queue = Provider.objects.visible_to(request.user).waiting().exclude(pk=row.pk)
-        if not may(request.user, "review_application"):
-            queue = queue.none()
         return {
             "portal_beside": "admin/provider.html",
-            "next_application": queue.first(),
-            "waiting": queue.count(),
+            "next_application": self._following(request, row),
+            "waiting": self._others(request, row).count(),
+            "reviews": may(request.user, "review_application"),
+            "queue_url": reverse("admin:providers_provider_changelist") + f"?status__in={','.join(WAITING)}",
             "documents": row.qualifications.order_by("status", "kind", "pk"),
             "members": row.memberships.select_related("user").order_by("pk"),
             "recognised": reading.recognised(row),
@@ -197,6 +244,10 @@ class QualificationAdmin(OfProvidersAdmin):
             when=lambda row: row.status == Qualification.Status.PENDING,
         ),
     )
+
+    def back_from(self, row: Qualification) -> str:
+        """Return to the provider: its other documents are there, and what they are for."""
+        return reverse("admin:providers_provider_change", args=[row.provider_id])
 
     @admin.display(description=_("file"))
     def document(self, row: Qualification) -> str:

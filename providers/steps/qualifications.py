@@ -78,6 +78,23 @@ def remove_qualification(document_id: int, *, actor: User) -> None:
 def decide_qualification(document_id: int, *, accepted: bool, reason: str = "", actor: User) -> Qualification:
     """Accept or refuse a document; a refusal says why."""
     require(actor, "review_application")
+    return _decide(document_id, accepted=accepted, reason=reason, actor=actor)
+
+
+@transaction.atomic(durable=True)
+def accept_waiting(provider_id: int, *, actor: User) -> int:
+    """Accept every document of a provider that waits, read together; return how many."""
+    require(actor, "review_application")
+    waiting = Qualification.objects.filter(provider=provider_id, status=Status.PENDING).order_by("pk")
+    waiting_ids = list(waiting.select_for_update().values_list("pk", flat=True))
+    if not waiting_ids:
+        raise WrongStatus(_("No document waits for review."))
+    for document_id in waiting_ids:  # at most MOST_WAITING
+        _decide(document_id, accepted=True, reason="", actor=actor)
+    return len(waiting_ids)
+
+
+def _decide(document_id: int, *, accepted: bool, reason: str, actor: User) -> Qualification:
     if not accepted and not reason.strip():
         raise InvalidInput(_("Say why: the provider reads it."))
     decided = Qualification.objects.filter(pk=document_id, status=Status.PENDING).update(

@@ -32,6 +32,8 @@ from providers.steps.members import invite_into, require_owner
 # The entry rule in force since 16 Dec 2022 sets a silent period after two rejections and leaves its length to the
 # platform; half a year is this portal's choice (docs/flow.md#register).
 REJECTIONS_BEFORE_SILENCE = 2
+# A company hears within two weeks of handing in (own judgement).
+REVIEW_DAYS = 14
 SILENT_DAYS = 180
 
 Status = Provider.Status

@@ -219,6 +219,7 @@ STEPS: dict[str, str] = {
     "ecosystem_workscope/retry": "administrator",
     "providers_provider//invite": "recruiting administrator",
     "providers_provider/take-up": "review",
+    "providers_provider/accept-documents": "review",
     "providers_provider/approve": "review",
     "providers_provider/return": "review",
     "providers_provider/reject": "review",

@@ -6,16 +6,20 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib import admin
 from django.db import models
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 
 from ecosystem.clock import business_today
 from ecosystem.models import ApiToken, AuditEntry, OutboxMessage, User, WorkScope
 from ecosystem.roles import Role
 from ecosystem.steps.accounts import digest_of
+from providers.admin.register import ProviderAdmin
 from providers.models import Binding, Invitation, Provider, Qualification, Violation
+from providers.steps.register import REVIEW_DAYS
 from scoring.models import Contest, Grant, RubricVersion, Run, Score
 from scoring.steps.score import compute_run, store_inputs
 from tests import factories
@@ -80,6 +84,39 @@ def test_an_application_goes_from_the_queue_to_approval() -> None:
     assert "/step/approve/" not in shown
     assert "approve" in shown  # in the trail
     assert AuditEntry.objects.about(provider).filter(action="approve").exists()
+
+
+def test_a_reviewer_works_down_the_queue() -> None:
+    review = as_(Role.REVIEW)
+    now = timezone.now()
+    rows = [
+        factories.provider(Provider.Status.IN_REVIEW, submitted_at=now - timedelta(days=days)) for days in (20, 3, 9)
+    ]
+    oldest, newest, middle = rows
+    for provider in rows:
+        factories.qualification(provider, valid_until=business_today() + timedelta(days=300))
+        factories.qualification(provider, kind=Qualification.Kind.TEAM)
+    queue = review.get(reverse("admin:providers_provider_changelist") + "?status__in=submitted,in_review")
+    shown = list(queue.context["cl"].result_list)
+    assert shown == [oldest, middle, newest]
+    table = ProviderAdmin(Provider, admin.site)
+    assert [(table.waiting(row), table.left(row), table.papers(row)) for row in shown] == [
+        (20, REVIEW_DAYS - 20, 2),
+        (9, REVIEW_DAYS - 9, 2),
+        (3, REVIEW_DAYS - 3, 2),
+    ]
+    pages = {row: reverse("admin:providers_provider_change", args=[row.pk]) for row in rows}
+    for row, following in ((oldest, middle), (middle, newest), (newest, oldest)):
+        assert review.get(pages[row]).context["next_application"] == following
+    document = oldest.qualifications.earliest("pk")
+    assert step(review, document, "decide", accepted="on")["Location"] == pages[oldest]
+    done(step(review, oldest, "accept-documents"))
+    refused(step(review, oldest, "accept-documents"), "No document waits")
+    assert set(oldest.qualifications.values_list("status", flat=True)) == {"accepted"}
+    assert "/step/accept-documents/" not in review.get(pages[oldest]).content.decode()
+    assert step(review, oldest, "approve")["Location"] == pages[middle]
+    assert step(review, middle, "return", reason="The licence is not readable")["Location"] == pages[newest]
+    assert step(review, newest, "reject", reason="Too young a company")["Location"] == pages[newest]
 
 
 def test_what_is_returned_or_rejected_needs_its_reason() -> None:
