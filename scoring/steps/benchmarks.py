@@ -24,6 +24,7 @@ from scoring.steps.rolling.expected import EXPECTATIONS, GRANTED, Expectation
 
 SMALLEST_COHORT = 20
 ALL = "all"
+LARGEST_BIGINT = 2**63 - 1
 NEAR = 1e-12  # relative; the error of a ratio of two bigints in binary floats is below 4e-16
 
 
@@ -33,7 +34,7 @@ class Rates:
 
     months: list[date]
     categories: list[str]
-    fractions: list[list[tuple[int | None, int | None]]]  # per expectation
+    fractions: list[list[tuple[int, int] | None]]  # per expectation, its factor in the numerator
 
     @property
     def width(self) -> int:
@@ -44,9 +45,19 @@ class Rates:
         """Return the columns as query parameters."""
         parameters: dict[str, object] = {"r_month": self.months, "r_category": self.categories}
         for number, column in enumerate(self.fractions):
-            parameters[f"r_numerator_{number}"] = [numerator for numerator, _ in column]
-            parameters[f"r_denominator_{number}"] = [denominator for _, denominator in column]
+            exact = [found or (None, None) for found in column]
+            quick = [(None, None, None) if found is None else _in_bigints(*found) for found in column]
+            names = ("numerator", "denominator", "times", "over", "limit")
+            for name, values in zip(names, (*zip(*exact, strict=True), *zip(*quick, strict=True)), strict=True):
+                parameters[f"r_{name}_{number}"] = list(values)
         return parameters
+
+
+def _in_bigints(numerator: int, denominator: int) -> tuple[int, int, int]:
+    """Return t, o and the largest exposure e of which (e·t + o/2) / o stays within 64 bits; −1 where none does."""
+    if 2 * max(numerator, denominator) > LARGEST_BIGINT:
+        return 0, 1, -1
+    return 2 * numerator, 2 * denominator, (LARGEST_BIGINT - denominator) // max(2 * numerator, 1)
 
 
 def months(first: date, last: date) -> list[date]:
@@ -75,11 +86,12 @@ def rates(expectations: Sequence[Expectation], first: date, last: date) -> Rates
     fractions = []
     for each in expectations:
         by_month = frozen[each.code]
-        column: list[tuple[int | None, int | None]] = []
+        column: list[tuple[int, int] | None] = []
         for month in wanted:
             known = max((found for found in by_month if found <= month), default=None)
             here = by_month[known] if known else {}
-            column += [here.get(category, here.get(ALL, (None, None))) for category in categories]
+            found = [here.get(category, here.get(ALL)) for category in categories]
+            column += [rate and (rate[0] * each.factor, rate[1]) for rate in found]
         fractions.append(column)
     return Rates([month for month in wanted for _ in categories], categories * len(wanted), fractions)
 

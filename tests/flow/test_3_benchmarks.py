@@ -74,8 +74,10 @@ def test_expected_is_half_up_row_by_row_and_june_is_provisional() -> None:
     for bound in (shop, another):
         fact("traffic", "merchant", day(2), bound.pk, batch=known, ad_spend=5)
     fact("traffic", "merchant", day(3), shop.pk, batch=known, ad_spend=4)
+    fact("traffic", "merchant", day(4), shop.pk, batch=known, ad_spend=2**63 - 3)
     redo(agency.pk)
-    assert days_of(agency.pk, "ad_gmv_strict_expected") == {2: 3 + 3, 3: 2}, "2.5 is 3, twice"
+    found = days_of(agency.pk, "ad_gmv_strict_expected")
+    assert found == {2: 3 + 3, 3: 2, 4: 2**62 - 1}, "2.5 is 3, twice; twice the spend of day 4 is no bigint"
 
 
 def test_rooms_read_the_benchmark_of_their_own_category() -> None:

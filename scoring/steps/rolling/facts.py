@@ -59,6 +59,9 @@ _RATES = (
     " ON rate.category = about.category AND rate.month = date_trunc('month', fact.day)::date"
 )
 
+# A row's rate as an exact fraction, and as whole numbers that serve up to the exposure of their limit.
+_RATE = {"numerator": "numeric", "denominator": "numeric", "times": "bigint", "over": "bigint", "limit": "bigint"}
+
 
 def table_of(feed: str, subject: Subject) -> sql.Identifier:
     """Return the name of a feed's fact table."""
@@ -176,15 +179,11 @@ def _rates(subject: Subject, frozen: Rates | None, parameters: dict[str, object]
         subjects=sql.Identifier(f"providers_{subject}"),
         key=sql.Identifier(f"{subject}_id"),
         arrays=sql.SQL(", ").join(
-            sql.SQL("{}::numeric[], {}::numeric[]").format(
-                sql.Placeholder(f"r_numerator_{n}"), sql.Placeholder(f"r_denominator_{n}")
-            )
+            sql.SQL("{}::{}[]").format(sql.Placeholder(f"r_{name}_{n}"), sql.SQL(kind))
             for n in width
+            for name, kind in _RATE.items()
         ),
-        columns=sql.SQL(", ").join(
-            sql.SQL("{}, {}").format(sql.Identifier(f"numerator_{n}"), sql.Identifier(f"denominator_{n}"))
-            for n in width
-        ),
+        columns=sql.SQL(", ").join(sql.Identifier(f"{name}_{n}") for n in width for name in _RATE),
     )
 
 
@@ -224,19 +223,19 @@ def _total(value: sql.Composable) -> sql.Composable:
 
 
 def _expected(number: int, each: Expectation) -> sql.Composable:
-    """Exposure × benchmark × factor of one row, half-up in whole numbers, then summed."""
+    """Exposure × benchmark × factor of one row, half-up in whole numbers, then summed.
+
+    Numerics cost some times as much as bigints, so only rows whose product would not fit are left to them.
+    """
     exposure = sql.SQL(" + ").join(
         sql.SQL("coalesce(fact.{}, 0)").format(sql.Identifier(code)) for code in each.exposure
     )
     return sql.SQL(
-        "whole_sum(div(2 * ({exposure})::numeric * {factor} * rate.{numerator} + rate.{denominator},"
-        " 2 * rate.{denominator})::bigint)"
-    ).format(
-        exposure=exposure,
-        factor=sql.Literal(each.factor),
-        numerator=sql.Identifier(f"numerator_{number}"),
-        denominator=sql.Identifier(f"denominator_{number}"),
-    )
+        "whole_sum(CASE WHEN {exposure} BETWEEN 0 AND rate.{limit}"
+        " THEN (({exposure}) * rate.{times} + rate.{over} / 2) / rate.{over}"
+        " ELSE div(2 * ({exposure})::numeric * rate.{numerator} + rate.{denominator}, 2 * rate.{denominator})::bigint"
+        " END)"
+    ).format(exposure=exposure, **{name: sql.Identifier(f"{name}_{number}") for name in _RATE})
 
 
 def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
