@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
     from decimal import Decimal
 
 
@@ -131,11 +131,15 @@ class StabilityCard:
     same_grade: Decimal
     rank_low: int
     rank_high: int
+    drawn_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One score, opened. ``through`` is the last day of its data; ``of`` the providers rated."""
+    """One score, opened. ``through`` is the last day of its data; ``of`` the providers rated.
+
+    stability_note: why there is no stability, or that it is a little older than the score.
+    """
 
     score_id: int
     provider_id: int
@@ -159,3 +163,4 @@ class Card:
     loses: PathCard | None
     tiers: tuple[TierCard, ...]
     stability: StabilityCard | None
+    stability_note: str

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.core.cache import cache
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from ecosystem.numerals import rounded
 from ecosystem.version import code_version
@@ -35,11 +36,11 @@ from scoring.core.explain import Cell, Line, trace
 from scoring.core.inputs import State
 from scoring.core.path import to_lower_grade, to_next_grade
 from scoring.core.rubric import Leaf
-from scoring.core.score import score as core_score
-from scoring.core.stability import Stability, stability
+from scoring.core.stability import NOISE
 from scoring.current import name_in, standing_of
-from scoring.models import RunInput, Score
+from scoring.models import RunInput, RunStability, Score
 from scoring.models.scores import LEFT
+from scoring.models.stability import stands_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from scoring.core.inputs import Inputs
     from scoring.core.path import Change, Path
     from scoring.core.rubric import Node, Rubric
-    from scoring.models import Standing
+    from scoring.models import Run, Standing
 
 STEPS_SHOWN = 8
 KEPT_SECONDS = 24 * 3600
@@ -70,6 +71,7 @@ def card(score: Score, *, with_path: bool = False, standings: Sequence[Standing]
         if inputs is not None and found is not None and found.published is not None and with_path
         else None
     )
+    firm, note = (None, "") if searched is None else _stability(run, score.provider_id)
     return Card(
         score_id=score.pk,
         provider_id=score.provider_id,
@@ -92,7 +94,8 @@ def card(score: Score, *, with_path: bool = False, standings: Sequence[Standing]
         path=None if searched is None else _path(searched, to_next_grade),
         loses=None if searched is None else _path(searched, to_lower_grade),
         tiers=tiers(standing_of(score.provider_id) if standings is None else standings) if with_path else (),
-        stability=None if searched is None else _stability(searched),
+        stability=firm,
+        stability_note=note,
     )
 
 
@@ -247,25 +250,22 @@ def _step(rubric: Rubric, change: Change, total: Decimal) -> StepCard:
     )
 
 
-def _stability(searched: _Searched) -> StabilityCard | None:
-    """Say how firmly the score stands; drawn once for the whole run."""
-
-    def draw() -> tuple[Stability, dict[str, int]]:
-        scores = core_score(searched.rubric, searched.inputs)
-        rows = {subject: row for row, subject in enumerate(scores.subjects)}
-        return stability(scores, seed=f"{searched.rubric.digest}:{searched.digest}".encode()), rows
-
-    drawn, rows = cast(
-        "tuple[Stability, dict[str, int]]", cache.get_or_set(searched.key("stability"), draw, KEPT_SECONDS)
-    )
-    row = rows[searched.subject]
-    return StabilityCard(
+def _stability(run: Run, provider_id: int) -> tuple[StabilityCard | None, str]:
+    """Say how firmly the score stands, as drawn by a worker; or why that is not known."""
+    drawn = RunStability.objects.of_one(run, provider_id)
+    if drawn is None:
+        if run in RunStability.objects.lacking():
+            return None, _("This is being computed. Look again in a moment.")
+        return None, _("This is computed for today's score and for official ones.")
+    shown = StabilityCard(
         draws=drawn.draws,
-        noise_percent=rounded(drawn.noise * 100, 0),
-        same_grade=rounded(float(drawn.same_grade[row]) * 100, 1),
-        rank_low=int(drawn.rank_low[row]),
-        rank_high=int(drawn.rank_high[row]),
+        noise_percent=rounded(NOISE * 100, 0),
+        same_grade=rounded(Fraction(drawn.same_grade, drawn.draws) * 100, 1),
+        rank_low=drawn.rank_low,
+        rank_high=drawn.rank_high,
+        drawn_at=drawn.drawn_at,
     )
+    return shown, "" if drawn.digest == stands_on(run) else _("Drawn before the newest facts came in.")
 
 
 def _name(item: Node | Leaf) -> str:

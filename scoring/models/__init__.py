@@ -11,6 +11,7 @@ from scoring.models.rubrics import RubricVersion
 from scoring.models.runs import Run, RunInput
 from scoring.models.scenarios import Scenario, ScenarioInput
 from scoring.models.scores import Score
+from scoring.models.stability import RunStability
 
 __all__ = [
     "Benchmark",
@@ -32,6 +33,7 @@ __all__ = [
     "RubricVersion",
     "Run",
     "RunInput",
+    "RunStability",
     "Scenario",
     "ScenarioInput",
     "Score",

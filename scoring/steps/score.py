@@ -25,10 +25,12 @@ from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
 from scoring.core.score import as_decimal, score
 from scoring.errors import InputsTampered
-from scoring.models import RubricVersion, Run, RunInput, Score
+from scoring.models import RubricVersion, Run, RunInput, RunStability, Score
 from scoring.models.scores import LEFT
+from scoring.models.stability import stands_on
 from scoring.steps.grade_changes import tell_grade_changes
 from scoring.steps.rubrics import newest_rubric
+from scoring.steps.stability import EVERY_RUN
 from scoring.steps.windows import windows
 
 if TYPE_CHECKING:
@@ -85,7 +87,8 @@ def handle(scopes: Mapping[str, date | None]) -> Done:
         # A failure here would park the scope; publishing the first version marks it again.
         return Done(0, [Mark("tier", CURRENT)])
     run, changed = _score_day(business_today(), notify_members=True)
-    return Done(changed, [Mark("tier", CURRENT)], run.input_digest)
+    firm = RunStability.objects.filter(run=run, digest=stands_on(run)).exists()
+    return Done(changed, [Mark("tier", CURRENT), *([] if firm else [EVERY_RUN])], run.input_digest)
 
 
 def handle_run(scopes: Mapping[str, date | None]) -> Done:
@@ -99,6 +102,7 @@ def score_population(as_of: date, *, cause: str = "") -> Run:
     run, _changed = _score_day(as_of, cause=cause)
     if as_of == business_today():
         ledger.mark("tier", [(CURRENT, None)], cause=cause or "scores")
+        ledger.mark(EVERY_RUN.kind, [(EVERY_RUN.scope, None)], cause=cause or "scores")
     return run
 
 
@@ -122,6 +126,7 @@ def compute_run(run_id: int) -> int:
     changed = write_scores(run, scores)
     first = run.status == Run.Status.FROZEN
     _finish(run, scores)
+    ledger.mark(EVERY_RUN.kind, [(EVERY_RUN.scope, None)], cause=f"run {run.pk}")
     if first:
         AuditEntry.objects.record(Verb.SCORE, "compute_run", run, detail={"rated": run.rated, "rows": changed})
         starters = [] if run.opened_by is None else [run.opened_by]

@@ -12,12 +12,13 @@ from providers.steps.beside import KIND as BESIDE
 from providers.steps.beside import beside
 from providers.steps.reach import ROOM_MONTH
 from scoring.models import Run
-from scoring.steps import score, tier
+from scoring.steps import score, stability, tier
 from scoring.steps.roll_up import roll_up
 from scoring.steps.room_months import room_months
 
 # Everybody is scored at once, so scores wait until no roll-up is due, but never longer than this.
 DEBOUNCE = timedelta(seconds=1)
+CALM = timedelta(minutes=1)  # stability waits as long for scores to come to rest
 
 
 def register_work() -> None:
@@ -28,6 +29,9 @@ def register_work() -> None:
     ledger.register("score", score.handle, debounce=DEBOUNCE, after="roll_up", label=_("Everybody's score of today"))
     ledger.register("tier", tier.handle, debounce=DEBOUNCE, after="score", label=_("Standings of every plan"))
     ledger.register("run", score.handle_run, label=_("An official run"), about=_run)
+    ledger.register(
+        stability.KIND, stability.handle, debounce=CALM, after="score", label=_("How firmly grades and ranks stand")
+    )
 
 
 def _provider(scope: str) -> str:

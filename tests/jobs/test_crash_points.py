@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 SINCE = rows.AS_OF - timedelta(days=20)
-KINDS = ("beside", "room_month", "roll_up", "score", "tier", "run")
+KINDS = ("beside", "room_month", "roll_up", "score", "tier", "run", "stability")
 
 
 def drain_to_the_end() -> None:

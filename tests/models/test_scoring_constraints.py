@@ -26,6 +26,7 @@ from scoring.models import (
     RubricVersion,
     Run,
     RunInput,
+    RunStability,
     Scenario,
     ScenarioInput,
     Score,
@@ -242,6 +243,12 @@ def _() -> None:
 @CASES.breaks("runinput_digest_is_sha256")
 def _() -> None:
     RunInput.objects.create(run=run(), content=b"x", digest="x")
+
+
+@CASES.breaks("runstability_digest_is_sha256")
+def _() -> None:
+    nobody: dict[str, Any] = {"providers": [], "same_grade": [], "rank_low": [], "rank_high": []}
+    RunStability.objects.create(run=run(), digest="x", draws=1, **nobody)
 
 
 @CASES.breaks("inputs_frozen")
