@@ -90,8 +90,10 @@ def _scores(runs: int) -> None:
     rated = scores.filter(status=Score.Status.RATED)
     assert rated.count() >= 50
     grades = dict(rated.order_by().values_list("grade").annotate(number=models.Count("pk")))
-    for grade, share in {"S": 0.01, "A": 0.105, "B": 0.465, "C": 0.33, "D": 0.08}.items():
-        assert abs(grades[grade] / rated.count() - share) <= 0.05, grades
+    for grade, (least, most) in {"S": (0, 2), "A": (9, 12), "B": (45, 48), "C": (30, 36), "D": (7, 9)}.items():
+        assert least <= 100 * grades[grade] / rated.count() <= most, grades
+    capped = scores.get(provider__status=Provider.Status.SUSPENDED)
+    assert (capped.grade, "gate:1" in capped.flags) == ("C", True)
     assert scores.filter(status=Score.Status.NOT_RATED).count() >= 2
     assert not WorkMark.objects.filter(kind="roll_up").exists()
     owner = User.objects.get(email="owner@demo.example").memberships.get().provider
