@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ import yaml
 
 from scoring.core.formula import nearest
 from scoring.core.rubric import Fault, RubricError
-from scoring.core.said import said
+from scoring.core.said import Said, said
 
 LARGEST_FILE = 1_000_000
 HEAVIEST = 10**9
@@ -20,6 +20,37 @@ LONGEST_WINDOW = 3_660
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?")
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})d")
+
+# What the library finds, and how we say it; the rest is handed on as it is.
+_PROBLEMS: Sequence[tuple[str, Callable[[re.Match[str]], Said]]] = (
+    (
+        "mapping values are not allowed here",
+        lambda _: said("a colon may not stand here; a text that holds one needs quotes"),
+    ),
+    (
+        r"found character (.+) that cannot start any token",
+        lambda found: said("nothing may begin with {character} without quotes", character=found[1]),
+    ),
+    ("found unexpected end of stream", lambda _: said("a quotation mark is not closed")),
+    ("could not find expected ':'", lambda _: said("a key has no colon")),
+    (
+        r"expected ',' or '(.)', but got .+",
+        lambda found: said("a comma or the closing {bracket} is missing", bracket=found[1]),
+    ),
+    (
+        r"expected <block end>, but found .+",
+        lambda _: said("this does not stand below what it belongs to; is it indented alike?"),
+    ),
+    (r"expected the node content, but found .+", lambda _: said("a value is missing")),
+    (r"(?:block )?sequence entries are not allowed here", lambda _: said("a list may not begin here")),
+    (r"found undefined alias (.+)", lambda found: said("the anchor {name} is not defined", name=found[1])),
+    (r"found unknown escape character (.+)", lambda found: said("\\{character} is no escape", character=found[1])),
+    ("but found another document", lambda _: said("a second document begins here, a rubric is one")),
+    (
+        "special characters are not allowed",
+        lambda _: said("this character is not allowed in a text file"),
+    ),
+)
 
 type Entries = dict[str, yaml.Node]
 
@@ -50,16 +81,25 @@ def compose(source: str | bytes | Mapping[str, Any]) -> yaml.Node:
             (Fault(None, "", said("the file is not UTF-8 (byte {byte})", byte=error.start + 1)),)
         ) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or said("it cannot be read")
-        raise RubricError(
-            (Fault(None if mark is None else mark.line + 1, "", said("this is not YAML: {reason}", reason=reason)),)
-        ) from None
+        raise RubricError((_no_yaml(error, text),)) from None
     except RecursionError:
         raise RubricError((Fault(None, "", said("this is nested too deep to be a rubric")),)) from None
     if found is None:
         raise RubricError((Fault(1, "", said("the rubric is empty")),))
     return found
+
+
+def _no_yaml(error: yaml.YAMLError, text: str) -> Fault:
+    """Say what is wrong and where, in our words as far as we have some."""
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    found = ((re.fullmatch(pattern, problem), worded) for pattern, worded in _PROBLEMS)
+    reason = next((worded(match) for match, worded in found if match), problem)
+    before = text[: mark.index if mark is not None else getattr(error, "position", 0)]
+    column = len(before) - before.rfind("\n")
+    return Fault(
+        before.count("\n") + 1, "", said("this is not YAML: {reason} (column {column})", reason=reason, column=column)
+    )
 
 
 def _composed(text: str) -> yaml.Node | None:

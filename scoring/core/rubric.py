@@ -13,6 +13,7 @@ from scoring.core.exact import text
 from scoring.core.formula import Formula, Operand
 from scoring.core.inputs import Cohort
 from scoring.core.points import Anchors, Identity, Percentile, Points, Steps, ZScore
+from scoring.core.said import Said, said
 
 type Aggregate = Literal["weighted_mean", "geometric_mean", "harmonic_mean", "minimum", "maximum"]
 type NodePolicy = Literal["reweight", "fail", "zero"]
@@ -33,8 +34,14 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line is not None else ""
-        return f"{place}{self.where}: {self.reason}" if self.where else f"{place}{self.reason}"
+        return self.sentence()
+
+    def sentence(self) -> Said:
+        """The fault with its place, to be said in any language."""
+        told = said("{where}: {reason}", where=self.where, reason=self.reason) if self.where else self.reason
+        if self.line is None:
+            return said("{reason}", reason=told)
+        return said("line {line}: {reason}", line=self.line, reason=told)
 
 
 class RubricError(ValueError):

@@ -1,7 +1,7 @@
 """Score a table of raw values: text rows in, text rows out; nothing is guessed and every bad cell is named."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -14,11 +14,19 @@ from scoring.core.exact import ExactField
 from scoring.core.formula import Formula, FormulaError, Operand, Reading, compile_formula, nearest, readings
 from scoring.core.inputs import Inputs
 from scoring.core.rubric import Leaf, Node, Rubric
+from scoring.core.said import Said, said
 from scoring.core.score import score, texts
 
 PROFILE, COHORT = "profile", "cohort"
 CHUNK = 20_000
 MOST_FAULTS = 1_000
+# What the library finds, and how we say it; the rest is handed on as it is.
+_PROBLEMS: Sequence[tuple[str, Callable[[], Said]]] = (
+    ("unexpected end of data", lambda: said("a quotation mark is not closed")),
+    ("expected after", lambda: said("something stands between a closing quotation mark and the next comma")),
+    ("field larger than field limit", lambda: said("a cell is too long")),
+    ("new-line character seen", lambda: said("a line ends with a carriage return alone")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,16 @@ class CellFault:
     reason: str
 
     def __str__(self) -> str:
-        place = ", ".join(
-            part for part in (self.row and f"row {self.row}", self.column and f"column {self.column}") if part
-        )
-        return f"{place}: {self.reason}" if place else self.reason
+        return self.sentence()
+
+    def sentence(self) -> Said:
+        """The fault with its place, to be said in any language."""
+        values = {"row": self.row, "column": self.column, "reason": self.reason}
+        if self.row and self.column:
+            return said("row {row}, column {column}: {reason}", **values)
+        if self.row:
+            return said("row {row}: {reason}", **values)
+        return said("column {column}: {reason}", **values) if self.column else said("{reason}", **values)
 
 
 class TableError(ValueError):
@@ -100,7 +114,7 @@ def _too_large(rubric: Rubric, inputs: Inputs) -> list[CellFault]:
     most = Fraction(2**63 - 1, 10**rubric.published_decimals)
     found = zip(inputs.subjects, total.known, total.number.fractions(), strict=True)
     return [
-        CellFault(None, rubric.root.code, f"the total of '{name}' is too large to be published")
+        CellFault(None, rubric.root.code, said("the total of '{name}' is too large to be published", name=name))
         for name, known, points in found
         if known and abs(points) > most - 1
     ]
@@ -119,7 +133,7 @@ class _Table:
         header = self._next(rows, 1)
         if header is None:
             if not self._faults:
-                self._fault(None, None, "the table is empty")
+                self._fault(None, None, said("the table is empty"))
             raise TableError(self._faults)
         self._check_header(header)
         bound = self._bind(header)
@@ -136,10 +150,11 @@ class _Table:
                     labels[name] += stripped
                 else:
                     for place in cells[name].append(column):
-                        reason = f"'{column[place][:LONGEST_CELL]}' is not a number such as 1234.5"
+                        cell = column[place][:LONGEST_CELL]
+                        reason = said("'{cell}' is not a number such as 1234.5", cell=cell)
                         self._fault(numbers[place], name, reason)
         if not labels[self._unit] and not self._faults:
-            self._fault(None, None, "the table has a header and no rows")
+            self._fault(None, None, said("the table has a header and no rows"))
         if self._faults:
             raise TableError(sorted(self._faults, key=lambda fault: fault.row or 0)[:MOST_FAULTS])
         made = {name: column.column() for name, column in cells.items()}
@@ -161,7 +176,7 @@ class _Table:
                 numbers.append(number)
                 chunk.append(row)
             elif row:
-                self._fault(number, None, f"{len(row)} cells, the header has {width}")
+                self._fault(number, None, said("{found} cells, the header has {width}", found=len(row), width=width))
             if len(chunk) == CHUNK:
                 yield numbers, chunk
                 numbers, chunk = [], []
@@ -172,9 +187,11 @@ class _Table:
         try:
             return next(rows, None)
         except csv.Error as error:
-            self._fault(number, None, f"this is not CSV: {error}")
+            reason = next((worded() for problem, worded in _PROBLEMS if problem in str(error)), str(error))
+            self._fault(number, None, said("this is not CSV: {reason}", reason=reason))
         except UnicodeDecodeError as error:
-            self._fault(number, None, f"this is not UTF-8 (byte {error.object[error.start]:#04x})")
+            byte = f"{error.object[error.start]:#04x}"
+            self._fault(number, None, said("this is not UTF-8 (byte {byte})", byte=byte))
         return None
 
     def _fault(self, row: int | None, column: str | None, reason: str) -> None:
@@ -186,12 +203,13 @@ class _Table:
         seen: set[str] = set()
         for place, name in enumerate(header, start=1):
             if not name.strip():
-                self._fault(1, str(place), "the column has no name")
+                self._fault(1, str(place), said("the column has no name"))
             elif name in seen:
-                self._fault(1, name, "the column stands twice")
+                self._fault(1, name, said("the column stands twice"))
             seen.add(name)
         if self._unit not in seen:
-            self._fault(1, self._unit, f"this column names the subjects and is missing{nearest(self._unit, seen)}")
+            near = nearest(self._unit, seen)
+            self._fault(1, self._unit, said("this column names the subjects and is missing{near}", near=near))
 
     def _bind(self, header: Sequence[str]) -> Mapping[Operand, str]:
         """Say which column each operand is read from; name columns that nothing reads and those that are missing."""
@@ -203,7 +221,9 @@ class _Table:
             if leaf.code in named:
                 bound[Operand(leaf.code, "given")] = leaf.code
             elif absent:
-                self._fault(1, leaf.code, f"the column is missing, or those it is computed from: {', '.join(absent)}")
+                names = ", ".join(absent)
+                reason = said("the column is missing, or those it is computed from: {names}", names=names)
+                self._fault(1, leaf.code, reason)
         for gate in self._rubric.gates:
             for reading, operand in gate.when.operands(gate.window).items():
                 if (name := _column(reading, gate.window, written)) is not None:
@@ -211,7 +231,7 @@ class _Table:
         read = set(bound.values())
         lacking = {*_expressions(self._rubric), *(leaf.code for leaf in self._rubric.leaves())} - set(named)
         for name in [name for name in named if name not in read][:MOST_FAULTS]:
-            self._fault(1, name, f"the rubric does not read this column{nearest(name, lacking)}")
+            self._fault(1, name, said("the rubric does not read this column{near}", near=nearest(name, lacking)))
         return bound
 
     def _bind_leaf(self, leaf: Leaf, written: Mapping[Reading, str], bound: dict[Operand, str]) -> list[str]:
@@ -234,14 +254,17 @@ class _Table:
         if column == PROFILE:
             for row, cell in zip(numbers, cells, strict=True):
                 if cell and cell not in self._rubric.profiles:
-                    hint = nearest(cell, self._rubric.profiles)
-                    self._fault(row, column, f"the rubric has no profile '{cell}'{hint}")
+                    near = nearest(cell, self._rubric.profiles)
+                    self._fault(row, column, said("the rubric has no profile '{cell}'{near}", cell=cell, near=near))
         if column == self._unit:
             for row, cell in zip(numbers, cells, strict=True):
                 if not cell:
-                    self._fault(row, column, "the subject has no name")
+                    self._fault(row, column, said("the subject has no name"))
                 elif first_rows.setdefault(cell, row) != row:
-                    self._fault(row, column, f"'{cell}' stands twice, first in row {first_rows[cell]}")
+                    first = first_rows[cell]
+                    self._fault(
+                        row, column, said("'{cell}' stands twice, first in row {first}", cell=cell, first=first)
+                    )
 
 
 def _reading(name: str) -> Reading | None:

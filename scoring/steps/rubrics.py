@@ -158,14 +158,9 @@ def checked(text: str | Mapping[str, Any]) -> Rubric:
     except RubricError as error:
         found = [replace(fault, reason=told(fault.reason)) for fault in error.faults]
         faults = [{"line": fault.line, "where": fault.where, "reason": fault.reason} for fault in found]
-        raise RubricInvalid("\n".join(map(_placed, found)), detail={"faults": faults}) from None
+        lines = (told(fault.sentence()) for fault in error.faults)
+        raise RubricInvalid("\n".join(lines), detail={"faults": faults}) from None
     return rubric
-
-
-def _placed(fault: Fault) -> str:
-    """Write a fault as one line, its place first."""
-    place = "" if fault.line is None else _("line %(line)s") % {"line": fault.line}
-    return ": ".join(part for part in (place, fault.where, fault.reason) if part)
 
 
 def _check_storable(rubric: Rubric) -> None:

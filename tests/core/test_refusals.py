@@ -1,5 +1,6 @@
 """Bad rubrics and bad tables through the real command: a line per fault with its place, code 2, nothing written."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,18 +74,31 @@ BAD_RUBRICS = {
     ),
     "merged keys": (swapped("version: '1'", "version: '1'\n<<: {note: x}"), "line 3: the key '<<' is not known"),
     "a tag": (swapped("version: '1'", "version: !!python/object/apply:os.system [id]"), "line 2: version: a text is"),
-    "two documents": (RUBRIC + "---\n" + RUBRIC, "line 15: this is not YAML: but found another document"),
+    "two documents": (
+        RUBRIC + "---\n" + RUBRIC,
+        "line 15: this is not YAML: a second document begins here, a rubric is one (column 1)",
+    ),
     "nesting": (DEEP, "this is nested too deep to be a rubric"),
     "an open bracket": ("rubric: [", "line 1: this is not YAML"),
-    "an unknown anchor": (swapped("weight: 60", "weight: *sixty"), "line 12: this is not YAML: found undefined alias"),
-    "a tabulator": (swapped("  children:", "\tchildren:"), "line 6: this is not YAML: found character '\\t'"),
-    "a control character": (swapped("small", "sm\x07all"), "this is not YAML: special characters are not allowed"),
+    "an unknown anchor": (
+        swapped("weight: 60", "weight: *sixty"),
+        "line 12: this is not YAML: the anchor 'sixty' is not defined",
+    ),
+    "a tabulator": (
+        swapped("  children:", "\tchildren:"),
+        "line 6: this is not YAML: nothing may begin with '\\t' without quotes (column 1)",
+    ),
+    "a control character": (
+        swapped("small", "sm\x07all"),
+        "line 1: this is not YAML: this character is not allowed in a text file (column 11)",
+    ),
     "another encoding": (RUBRIC.replace("small", "北").encode("gb18030"), "the file is not UTF-8 (byte 9)"),
     "UTF-16": (RUBRIC.encode("utf-16"), "the file is not UTF-8 (byte 1)"),
     "an empty file": ("", "the rubric is empty"),
     "a list": ("- a\n- b\n", "line 1: rubric: a mapping is needed, this is a list"),
     "too large a file": ("#" * 1_000_001, "a rubric may have 1000000 characters"),
 }
+CHINESE = re.compile("[一-鿿]")
 BAD_TABLES = {
     "an empty table": ("", "the table is empty"),
     "a header alone": ("unit,good,all,B\n", "the table has a header and no rows"),
@@ -108,11 +122,11 @@ BAD_TABLES = {
     "infinity": (TABLE + "z,1,2,Infinity\n", "row 4, column B: 'Infinity' is not a number"),
     "a number with a sign of its own": (TABLE + "z,1,2,1_000\n", "row 4, column B: '1_000' is not a number"),
     "an exponent beyond reason": (TABLE + "z,1,2,1e400\n", "row 4, column B: '1e400' is not a number"),
-    "a cell without an end": (TABLE + 'z,"1,2,3\n', "row 4: this is not CSV: unexpected end of data"),
+    "a cell without an end": (TABLE + 'z,"1,2,3\n', "row 4: this is not CSV: a quotation mark is not closed"),
     "a quote in a cell": (TABLE + 'z,"1"0,2,3\n', "row 4: this is not CSV"),
     "a cell of a million": (
         TABLE + f"z,1,2,{'9' * 1_000_000}\n",
-        "row 4: this is not CSV: field larger than field limit",
+        "row 4: this is not CSV: a cell is too long",
     ),
     "a zero byte": (TABLE + "z,1,\0,3\n", "row 4, column all: '\0' is not a number"),
     "semicolons": (TABLE.replace(",", ";"), "row 1, column unit: this column names the subjects and is missing"),
@@ -152,6 +166,22 @@ def test_a_bad_table_is_refused(name: str, tmp_path: Path, capfd: pytest.Capture
     table, reason = BAD_TABLES[name]
     faults = refused(tmp_path, capfd, RUBRIC, table)
     assert any(fault.startswith(f"{tmp_path / 'rows.csv'}: ") and reason in fault for fault in faults), faults[:5]
+
+
+def test_every_refusal_is_said_in_chinese_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rules, rows = tmp_path / "rules.yaml", tmp_path / "rows.csv"
+    bare = []
+    for rubric, table in [
+        *((rubric, TABLE) for rubric, _ in BAD_RUBRICS.values()),
+        *((RUBRIC, table) for table, _ in BAD_TABLES.values()),
+    ]:
+        rules.write_bytes(rubric if isinstance(rubric, bytes) else rubric.encode())
+        rows.write_bytes(table if isinstance(table, bytes) else table.encode())
+        with pytest.raises(SystemExit):
+            call_command("score_table", rules, rows, language="zh-hans")
+        lines = capfd.readouterr().err.splitlines()
+        bare += [line for line in lines if not CHINESE.search(re.sub("第 [0-9]+ 行|[^，：]* 列：", "", line))]
+    assert bare == []
 
 
 def test_a_total_that_cannot_be_published_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,10 @@ def test_cohorts_are_frozen_from_the_table_itself() -> None:
             "unit,profile,A,B,C\nx,FRIST,1,1,1\n",
             "row 2, column profile: the rubric has no profile 'FRIST'; did you mean 'FIRST'?",
         ),
-        (HEADER + 'x,"1"2,10,5,1\n', "row 2: this is not CSV: ',' expected after '\"'"),
+        (
+            HEADER + 'x,"1"2,10,5,1\n',
+            "row 2: this is not CSV: something stands between a closing quotation mark and the next comma",
+        ),
         (HEADER + f"x,{'1' * 61},10,5,1\n", f"row 2, column good: '{'1' * 60}' is not a number such as 1234.5"),
     ],
 )

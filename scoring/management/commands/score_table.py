@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from django.core.management.base import BaseCommand
+from django.utils import translation
 
 from scoring.core.reader import load
-from scoring.core.rubric import RubricError
-from scoring.core.table import TableError, read_table, score_rows
+from scoring.core.rubric import Fault, RubricError
+from scoring.core.table import CellFault, TableError, read_table, score_rows
+from scoring.errors import told
 
 REFUSED = 2
 
@@ -33,8 +35,11 @@ class Command(BaseCommand):
         parser.add_argument("table", type=Path, metavar="TABLE.csv")
         parser.add_argument("--unit", default="unit", metavar="COLUMN", help="the column that names the subjects")
         parser.add_argument("--out", type=Path, metavar="SCORES.csv", help="where to write; standard output by default")
+        parser.add_argument("--language", choices=("en", "zh-hans"), default="en", help="of what is refused")
 
-    def handle(self, *args: object, rubric: Path, table: Path, unit: str, out: Path | None, **options: object) -> None:
+    def handle(
+        self, *args: object, rubric: Path, table: Path, unit: str, out: Path | None, language: str, **options: object
+    ) -> None:
         try:
             rules = load(rubric.read_bytes())
             inputs = read_table(decoded(table.read_bytes()), rules, unit=unit)
@@ -44,15 +49,17 @@ class Command(BaseCommand):
             else:
                 write_file(rows, out)
         except RubricError as error:
-            self._refuse(rubric, error.faults)
+            self._refuse(rubric, error.faults, language)
         except TableError as error:
-            self._refuse(table, error.faults)
+            self._refuse(table, error.faults, language)
         except OSError as error:
-            self._refuse(Path(error.filename or ""), [error.strerror or error])
+            self.stderr.write(f"{error.filename or ''}: {error.strerror or error}")
+            sys.exit(REFUSED)
 
-    def _refuse(self, path: Path, faults: Iterable[object]) -> None:
-        for fault in faults:
-            self.stderr.write(f"{path}: {fault}")
+    def _refuse(self, path: Path, faults: Iterable[Fault | CellFault], language: str) -> None:
+        with translation.override(language):
+            for fault in faults:
+                self.stderr.write(f"{path}: {told(fault.sentence())}")
         sys.exit(REFUSED)
 
 
