@@ -9,15 +9,20 @@
 - A partner programme with points per unit, caps, prerequisites and "every metric above zero"; the shape is that of
   Microsoft's partner capability score (Partner Center, "Solutions Partner designations": 70 of 100 points and more than
   zero in every metric).
-- A mean of at least three sources: Transparency International, Corruption Perceptions Index (technical methodology:
-  the plain mean of the sources a country has, rounded to a whole number; without three there is none).
+- A mean of at least three sources: Transparency International, Corruption Perceptions Index 2020, global scores with
+  the score of every source (CPI2020.csv in github.com/Omeostasi/Assignment3_DataScience): the ten countries at its
+  head and those seen by three sources, but Brunei Darussalam, whose printed sources do not give its printed score.
+  Technical methodology: the plain mean of the sources a country has, rounded to a whole number; without three, none.
 - Four levels with what is missing re-weighted: Environmental Performance Index 2018 (Yale, Columbia; methodology:
   indicators in issue categories in two policy objectives, weights 40 and 60).
+- A mean of seventeen goals: Sustainable Development Report 2023, index and goal scores to eight decimals
+  (data/sustainable_development_report_2023.csv in github.com/thirza258/Country-SDG); of its head the countries with a
+  score for every goal, for where one is missing the report fills in a regional mean.
 - Frozen goalposts with falling indicators: the way of the Sustainable Development Report (fixed lower bound and optimum
   per indicator, 0–100, clamped, means of equal weight; no score with more than 20 % of indicators missing).
 
-For these last three the rules are the published ones and the values are constructed, not published: their inputs are
-not small tables. Two more indices are held against published figures, one level each:
+For four levels and for falling indicators the rules are the published ones and the values are constructed, not
+published: their inputs are not small tables. Two more indices are held against published figures, one level each:
 
 - Democracy Index (Economist Intelligence Unit): the plain mean of five categories from 0 to 10, full democracies above
   8. Netherlands 2022 as reported by NL Times, 2 February 2023; Norway 2021 as reported by newscollective.co.nz; New
@@ -229,6 +234,44 @@ ENVIRONMENTS = {
 }
 
 
+# Country, printed score, then the thirteen sources.
+PERCEIVED = """\
+Denmark;88;;97;;90;;83;94;;98;78;;79;86
+New Zealand;88;;97;;90;;83;92;;93;77;;89;82
+Finland;85;;88;;72;;83;91;;93;77;;93;86
+Singapore;85;;;73;90;;83;91;90;85;77;;89;85
+Sweden;85;;88;;90;;83;84;;93;77;;77;87
+Switzerland;85;;88;;90;;83;87;;85;77;;83;
+Norway;84;;88;;90;;83;78;;85;78;;;87
+Netherlands;82;;70;;90;;83;89;;85;77;;81;82
+Germany;80;;79;;90;;83;86;;85;77;;61;79
+Luxembourg;80;;79;;72;;83;84;;85;73;;86;
+Bahamas;63;;;;;;59;;;76;;;;55
+Saint Vincent and the Grenadines;59;;;;;;59;;;;;52;;67
+Saint Lucia;56;;;;;;47;;;;;60;;61
+Dominica;55;;;;;;59;;;;;52;;54
+Grenada;53;;;;;;47;;;;;52;;60
+Maldives;43;;;;;;35;;;;60;35;;
+Vanuatu;43;;;;;;47;;;;47;35;;
+Solomon Islands;42;;;;;;59;;;;32;35;;
+"""
+# Country, printed score, then the seventeen goals.
+DEVELOPED = """\
+Finland,86.76059478,99.575,60.88675,95.38638462,97.16933333,92.11125,94.3276,93.0135,86.789,95.99571429,98.4685,\
+91.23375,60.05957143,68.79366667,87.928,85.07,92.52109091,75.601
+Sweden,85.98139698,98.8885,63.074125,96.904,99.76166667,91.44025,95.0576,97.9735,84.96642857,97.58628571,94.965,\
+90.38925,56.83057143,70.031,69.34866667,80.1882,88.50845455,85.77025
+Denmark,85.68363681,99.2155,71.02525,95.3985,99.33966667,86.998,90.7316,87.7305,87.56242857,96.98485714,98.156,\
+93.0385,44.57171429,60.78066667,76.30333333,92.7924,93.84490909,82.148
+Germany,83.35844651,99.5105,72.366,93.03935714,97.16266667,81.92025,88.4434,77.16175,86.96728571,95.78842857,88.147,\
+90.0965,55.41285714,64.002,73.996,79.2318,89.45754545,84.39025
+France,82.04834271,99.7285,72.390125,93.22457143,99.63,87.82325,89.2696,78.6155,85.306,92.77585714,87.4735,90.5295,\
+60.51542857,73.83466667,65.6775,68.8246,76.09172727,73.1115
+Norway,82.00448915,99.2225,60.794875,97.11514286,97.98733333,92.87925,83.6618,98.53825,85.93242857,92.443,99.406,\
+91.16475,39.77528571,20.685,74.579,74.1232,91.742,94.0265
+"""
+
+
 @pytest.mark.parametrize(("rows", "weights", "scale"), [(DEMOCRACIES, [1] * 5, 10), (ENVIRONMENTS, [40, 60], 100)])
 def test_published_means_come_out_as_printed(rows: dict[str, tuple[str, ...]], weights: list[int], scale: int) -> None:
     codes = [f"PART{place}" for place in range(len(weights))]
@@ -239,6 +282,28 @@ def test_published_means_come_out_as_printed(rows: dict[str, tuple[str, ...]], w
     printed = [Decimal(row[-1]) for row in rows.values()]
     assert scores.rank.tolist() == [1 + sum(other > own for other in printed) for own in printed]
     assert {scores.grade_code(row) for row in range(len(rows))} == {"full"}
+
+
+def test_a_published_mean_of_at_least_three_sources() -> None:
+    sources = [f"S{place}" for place in range(13)]
+    rules = rubric(*map(leaf, sources), root={"needs_count": 3}, published_decimals=0)
+    rows = {name: (printed, cells) for name, printed, *cells in (line.split(";") for line in PERCEIVED.splitlines())}
+    columns = {source: [cells[place] or None for _, cells in rows.values()] for place, source in enumerate(sources)}
+    scores = score(rules, given(list(rows), **columns))
+    assert [str(scores.published(row)) for row in range(len(rows))] == [printed for printed, _ in rows.values()]
+    own = [int(printed) for printed, _ in rows.values()]
+    assert scores.rank.tolist() == [1 + sum(other > one for other in own) for one in own]
+
+
+def test_a_published_mean_of_seventeen_goals() -> None:
+    goals = [f"GOAL{place}" for place in range(1, 18)]
+    rules = rubric(*map(leaf, goals), root={"missing": "fail"}, published_decimals=6)
+    rows = {name: (printed, cells) for name, printed, *cells in (line.split(",") for line in DEVELOPED.splitlines())}
+    columns = {goal: [cells[place] for _, cells in rows.values()] for place, goal in enumerate(goals)}
+    scores = score(rules, given(list(rows), **columns))
+    expected = [Decimal(printed).quantize(Decimal("0.000001")) for printed, _ in rows.values()]
+    assert [scores.published(row) for row in range(len(rows))] == expected
+    assert scores.rank.tolist() == list(range(1, len(rows) + 1))
 
 
 def test_a_mean_of_at_least_three_sources() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scoring.core.cohorts import freeze
+from scoring.core.explain import trace
 from scoring.core.formula import Operand
 from scoring.core.inputs import Cohort, Column, Inputs, State
 from scoring.core.rubric import Rubric
@@ -285,3 +286,17 @@ def test_ties_of_half_a_unit_round_up_for_every_subject() -> None:
     scores = score(rules, inputs)
     for row, cell in enumerate(cells):
         assert scores.units[row] == (cell * 10 * 2 + 1) // 2
+
+
+def test_below_zero_half_a_unit_is_rounded_the_same_way_on_every_level() -> None:
+    rules = rubric({"code": "X", "weight": 1, "points": {"identity": True, "clamp": False}})
+    for value, printed in (("-0.05", "-0.1"), ("-0.049", "0.0"), ("0.05", "0.1"), ("-0.25", "-0.3")):
+        inputs = given(["x"], X=[value])
+        found = trace(rules, inputs, "x")
+        assert [str(one) for one in (score(rules, inputs).published(0), found.published)] == [printed] * 2
+        assert [str(found.line(code).shown) for code in ("TOTAL", "X")] == [printed] * 2
+
+
+def test_goalposts_run_to_the_scale_of_the_rubric() -> None:
+    rules = rubric({"code": "X", "weight": 1, "points": {"goalposts": [0, 5]}}, scale=10)
+    assert total(rules, given(["x", "y"], X=["2.5", "9"])) == ["5", "10"]

@@ -80,6 +80,15 @@ def test_a_column_named_like_an_indicator_is_its_value() -> None:
     assert (made[0]["A"], made[0]["B"], made[0]["C"]) == ("33.33", "50", "")
 
 
+def test_an_empty_cell_is_no_zero_whoever_owes_it() -> None:
+    """A table has no earlier cycle to carry from: what is missing is left to the node's rule."""
+    (empty, zero) = run("unit,A,B,C\nempty,0.5,,0\nzero,0.5,0,0\n")
+    assert (empty["B"], empty["TOTAL"]) == ("", "16.66666666666666666666666666666667")
+    assert (zero["B"], zero["TOTAL"]) == ("0", "12.5")
+    assert "reweighted:TOTAL" in empty["flags"]
+    assert "reweighted" not in zero["flags"]
+
+
 def test_cells_are_exact_decimals_of_any_length() -> None:
     rules = rubric(leaf("X"), leaf("Y"), published_decimals=2)
     made = run(
