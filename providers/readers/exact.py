@@ -47,7 +47,7 @@ class Exact:
     def rows(self, block: Block) -> FactRows | None:
         """Return a block's rows that count, typed and checked; None if it has none."""
         for position, wanted in self._plan.filters.items():
-            block = block.keep(wanted.find(block, position) >= 0)
+            block = block.keep(wanted.find(block.data, block.starts[:, position], block.ends[:, position]) >= 0)
         n = len(block.lines)
         if not n:
             return None
@@ -104,7 +104,7 @@ class Exact:
         return np.where(bad, 0, found)
 
     def _ids(self, block: Block, position: int, column: Column) -> Ints:
-        ids = self._rules.registers[column.refers].find(block, position)
+        ids = self._rules.registers[column.refers].find(block.data, block.starts[:, position], block.ends[:, position])
         empty = block.starts[:, position] == block.ends[:, position]
         if column.required:
             self._fault(empty, block, position, column, _("The code is empty."))

@@ -141,28 +141,29 @@ def as_number(day: date) -> int:
     return day.toordinal() - EPOCH
 
 
-def words(block: Block, column: int, width: int) -> NDArray[np.uint64]:
-    """Return a column as rows of 64-bit words, zero-padded; longer fields are cut at ``width`` words."""
-    starts, ends = block.starts[:, column], block.ends[:, column]
+def words(data: NDArray[np.uint8], starts: Ints, ends: Ints, width: int) -> NDArray[np.uint64]:
+    """Return texts as rows of 64-bit words, zero-padded; longer texts are cut at ``width`` words."""
+    length = int(ends[0] - starts[0]) if len(starts) else 0
+    if length <= width * 8 and (ends - starts == length).all() and (starts[1:] == ends[:-1]).all():
+        padded = np.zeros((len(starts), width * 8), dtype=np.uint8)
+        if length:
+            padded[:, :length] = data[starts[0] : ends[-1]].reshape(-1, length)
+        return padded.view(np.uint64)
     at = starts[:, None] + np.arange(width * 8)
     inside = at < ends[:, None]
-    padded = np.where(inside, block.data[np.minimum(at, len(block.data) - 1)], np.uint8(0))
+    padded = np.where(inside, data[np.minimum(at, len(data) - 1)], np.uint8(0))
     return np.ascontiguousarray(padded).view(np.uint64)
 
 
 class Codes:
-    """Registered codes and their row ids: one by one, or a column at a time."""
+    """Registered codes and their row ids, found a column at a time."""
 
     def __init__(self, ids_by_code: dict[str, int]) -> None:
         self._by_code = ids_by_code
 
-    def get(self, code: str) -> int:
-        """Return the row id of one code, −1 where it is not registered."""
-        return self._by_code.get(code, -1)
-
-    def find(self, block: Block, column: int) -> Ints:
-        """Return the row id of every code in the column, −1 where it is not registered."""
-        return self._hashed.find(block, column)
+    def find(self, data: NDArray[np.uint8], starts: Ints, ends: Ints) -> Ints:
+        """Return the row id of every code, which lie in some bytes, −1 where it is not registered."""
+        return self._hashed.find(data, starts, ends)
 
     @cached_property
     def _hashed(self) -> _Hashed:
@@ -196,13 +197,13 @@ class _Hashed:
             mixed ^= mixed >> np.uint64(29)
         return mixed
 
-    def find(self, block: Block, column: int) -> Ints:
-        """Return the row id of every code in the column, −1 where it is not registered."""
+    def find(self, data: NDArray[np.uint8], starts: Ints, ends: Ints) -> Ints:
+        """Return the row id of every code, −1 where it is not registered."""
         if not len(self._ids):
-            return np.full(len(block.lines), -1, dtype=np.int64)
-        found = words(block, column, self.width)
+            return np.full(len(starts), -1, dtype=np.int64)
+        found = words(data, starts, ends, self.width)
         hashes = self._hash(found)
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         same = (self._known[at] == found).all(axis=1)
-        same &= self._lengths[at] == block.ends[:, column] - block.starts[:, column]
+        same &= self._lengths[at] == ends - starts
         return np.where(same, self._ids[at], -1)

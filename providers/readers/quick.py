@@ -154,13 +154,17 @@ class Quick:
         return days if inside else None
 
     def _ids(self, values: pa.ChunkedArray, column: Column) -> Ints | None:
-        words = _words(values)
-        if words is None:
+        texts = _texts(values)
+        if texts is None:
             return None
-        known = self._plan.rules.registers[column.refers].get
-        empty = 0 if not column.required else -1
-        ids = np.array([known(text) if text else empty for text in words[0]], dtype=np.int64)
-        return ids[words[1]] if int(ids.min()) >= 0 else None
+        _, offsets, content = texts.buffers()
+        width = np.dtype(np.int64 if str(texts.type).startswith("large") else np.int32)
+        at = np.frombuffer(offsets, width, len(texts) + 1, texts.offset * width.itemsize).astype(np.int64)
+        data = np.frombuffer(b"" if content is None else content, dtype=np.uint8)
+        ids = self._plan.rules.registers[column.refers].find(data, at[:-1], at[1:])
+        if not column.required:
+            ids[at[:-1] == at[1:]] = 0
+        return ids if int(ids.min()) >= 0 else None
 
     def _numbers(self, table: pa.Table, column: Column) -> tuple[Ints, Flags | None] | None:
         """Return a measure's values and where a state is not known; None unless all are in range."""
@@ -203,15 +207,22 @@ def _one_object_a_line(data: bytes) -> bool:
     return bool((buffer[ends - 1] == CLOSE).all()) and int(np.count_nonzero(buffer == OPEN)) == len(ends)
 
 
-def _words(values: pa.ChunkedArray) -> tuple[list[str], Ints] | None:
-    """Return a text column's different values and each row's place among them; None if it is something else."""
+def _texts(values: pa.ChunkedArray) -> pa.Array | None:
+    """Return a text column in one piece; None if it is something else."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) or values.null_count:
         return None
-    coded = values.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.chunk(0)
+    texts = values.combine_chunks()
+    return texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def _words(values: pa.ChunkedArray) -> tuple[list[str], Ints] | None:
+    """Return a text column's different values and each row's place among them; None if it is something else."""
+    texts = _texts(values)
+    if texts is None:
+        return None
+    coded = texts.dictionary_encode()
     return coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64)

@@ -67,7 +67,7 @@ def fetch(
         sql.SQL("(f.day - DATE '1970-01-01')::bigint"),
         *(sql.Identifier("f", name) for name in key[1:]),
         *(sql.SQL("coalesce({}, {})").format(sql.Identifier("f", name), sql.Literal(NOT_KNOWN)) for name in measures),
-        source if whole else sql.SQL("0::bigint"),
+        *([source] if whole else []),
     ]
     pieces: dict[str, sql.Composable] = {
         "sent": sql.SQL(" || ").join(sql.SQL("int8send({})").format(part) for part in fields),
@@ -87,12 +87,12 @@ def fetch(
         " WHERE f.day = ANY({days}) AND f.day BETWEEN {first} AND {last}"
     ).format(among=among, **pieces)
     found = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, len(fields)).astype(np.int64)
-    columns = dict(zip([*key, *measures, "own"], np.ascontiguousarray(found.T), strict=True))
+    columns = dict(zip([*key, *measures, *(["own"] if whole else [])], np.ascontiguousarray(found.T), strict=True))
     order = np.argsort(pack_keys({name: columns[name] for name in key})[0], kind="stable")
     return Standing(
         {name: columns[name][order] for name in key},
         {name: columns[name][order] for name in measures},
-        columns["own"][order],
+        columns["own"][order] if whole else np.zeros(len(order), dtype=np.int64),
     )
 
 

@@ -158,7 +158,23 @@ def test_codes_are_found_byte_by_byte(known: dict[str, int], asked: list[str]):
     wanted = [*known, *asked]
     text = "x,y\n" + "".join(f"{code},\n" for code in wanted)
     (block,) = Lines(Source(io.BytesIO(text.encode()))).blocks(Faults())
-    assert Codes(known).find(block, 0).tolist() == [known.get(code, -1) for code in wanted]
+    ids = [known.get(code, -1) for code in wanted]
+    codes = Codes(known)
+    assert codes.find(block.data, block.starts[:, 0], block.ends[:, 0]).tolist() == ids
+    # As columns of other files have them: one behind the other.
+    packed = [code.encode() for code in wanted]
+    at = np.cumsum([0, *map(len, packed)])
+    assert codes.find(np.frombuffer(b"".join(packed), dtype=np.uint8), at[:-1], at[1:]).tolist() == ids
+
+
+def test_codes_of_one_length_are_found_in_one_piece():
+    known = {f"M-{number:07d}": number + 1 for number in range(50)}
+    wanted = [*list(known)[::-1], "M-9999999", "M-000000\0", "m-0000001"]
+    at = np.arange(len(wanted) + 1) * 9
+    data = np.frombuffer("".join(wanted).encode(), dtype=np.uint8)
+    assert Codes(known).find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
+    longer = Codes(known | {"M-0000001-and-more-than-two-words": 99})
+    assert longer.find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
 
 
 def test_a_fact_file_becomes_sorted_columns():
