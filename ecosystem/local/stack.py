@@ -52,15 +52,37 @@ class Joining:
     places: Places
     _users: FileLock
     _guard: FileLock
-    _keeper: subprocess.Popen[bytes] | None
+    _throw_away: bool
+    _keeper: subprocess.Popen[bytes] | None = None
 
     def finish(self) -> Stack:
         """Wait until the services answer. StartFailed says why they do not."""
         try:
-            _wait(self.places)
+            self._wait()
         finally:
             self._guard.close()
         return Stack(self.places, self._users, self._keeper)
+
+    def keep(self) -> None:
+        """Start a keeper where none runs."""
+        if (self._keeper is None or self._keeper.poll() is not None) and not alive(self.places):
+            self._keeper = _start_keeper(self.places, throw_away=self._throw_away)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                state = json.loads(self.places.state.read_text())
+            except FileNotFoundError:
+                self.keep()  # the one before may have been about to end when it was looked for
+                time.sleep(0.02)
+                continue
+            if "error" in state:
+                raise StartFailed(state["error"])
+            return
+        raise StartFailed(
+            f"The embedded services did not start within {START_SECONDS:.0f} s; see {self.places.log / 'services.log'}."
+        )
 
 
 def begin(var: Path, *, throw_away: bool = False) -> Joining:
@@ -72,11 +94,11 @@ def begin(var: Path, *, throw_away: bool = False) -> Joining:
     guard = FileLock(places.run / "guard.lock")
     guard.exclusive()
     users.shared()
-    keeper = None
     if not alive(places):
-        places.state.unlink(missing_ok=True)
-        keeper = _start_keeper(places, throw_away=throw_away)
-    return Joining(places, users, guard, keeper)
+        places.state.unlink(missing_ok=True)  # of a keeper that was killed, or that could not start
+    joining = Joining(places, users, guard, throw_away)
+    joining.keep()
+    return joining
 
 
 def join(var: Path, *, throw_away: bool = False) -> Stack:
@@ -113,19 +135,3 @@ def _start_keeper(places: Places, *, throw_away: bool) -> subprocess.Popen[bytes
             start_new_session=True,
             env={name: value for name, value in os.environ.items() if name != "PYTHONSTARTUP"},
         )
-
-
-def _wait(places: Places) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            state = json.loads(places.state.read_text())
-        except FileNotFoundError:
-            time.sleep(0.02)
-            continue
-        if "error" in state:
-            raise StartFailed(state["error"])
-        return
-    raise StartFailed(
-        f"The embedded services did not start within {START_SECONDS:.0f} s; see {places.log / 'services.log'}."
-    )

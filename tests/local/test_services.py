@@ -14,9 +14,10 @@ import psycopg
 import pytest
 import redis
 
+from ecosystem.local.locks import FileLock
 from ecosystem.local.places import Places
 from ecosystem.local.processes import command_line
-from ecosystem.local.stack import CHECKOUT, alive, join
+from ecosystem.local.stack import CHECKOUT, alive, begin, join
 
 PATIENCE_SECONDS = 30
 
@@ -81,6 +82,18 @@ def test_the_services_end_with_a_user_who_was_killed(folder: Path) -> None:
     user.stdout.close()
     assert wait_until_gone(pids) == []
     assert not alive(Places.of(folder))
+
+
+def test_a_keeper_about_to_end_is_followed_by_another(folder: Path) -> None:
+    places = Places.of(folder)
+    ending = FileLock(places.run / "keeper.lock")
+    ending.exclusive()  # as its process does until the kernel has closed the last file
+    joining = begin(folder)
+    ending.close()
+    stack = joining.finish()
+    with psycopg.connect(stack.database_url) as connection:
+        assert connection.info.server_version >= 180000
+    assert stack.leave(wait_seconds=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("killed", [("keeper", "postgres", "valkey"), ("keeper",)], ids=["all", "keeper"])
