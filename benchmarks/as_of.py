@@ -91,11 +91,11 @@ def judge(providers: int, rounds: int) -> int:
         prepare()
         tenth = populated(providers // TIMES)
         measured(tenth, rounds)
+        tenth.show()
         whole = populated(providers - providers // TIMES, providers)
         measured(whole, rounds)
+        whole.show()
         loop = looped()
-    for bench in (tenth, whole):
-        bench.show()
     days = execute("SELECT count(*) FROM provider_cum")
     print(f"{days:,} provider-days; the loop takes {loop * 1e3:.0f} ms CPU a provider, timed on {LOOPED}")
     limit, scored = whole.of("sum of a column"), whole.of("scores, sums only")
@@ -234,6 +234,9 @@ def one_by_one(run: Run, matrix: Inputs, providers: list[Provider]) -> None:
                 "grade": scores.grade_code(0) or "",
                 "rank": 1,
                 "flags": list(scores.flags(0)),
+                "provider_code": provider.code,
+                "provider_name": provider.name,
+                "provider_category": provider.category,
             },
         )
 
