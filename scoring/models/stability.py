@@ -15,9 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from scoring.models.runs import Run
 
+BLOCK = 64  # providers by id; a page about one of them reads one row
 _OF_ONE = """
 SELECT digest, drawn_at, draws, same_grade[place], rank_low[place], rank_high[place] FROM (
-    SELECT *, array_position(providers, %s::bigint) AS place FROM scoring_runstability WHERE run_id = %s) AS drawn
+    SELECT *, array_position(providers, %s::bigint) AS place FROM scoring_runstability
+    WHERE run_id = %s AND block = %s) AS drawn
 WHERE place IS NOT NULL
 """
 
@@ -42,23 +44,28 @@ class RunStabilityQuerySet(models.QuerySet["RunStability"]):
         known = Run.objects.filter(input__isnull=False).select_related("rubric_version").newest_first()
         stand = [Run.Status.COMPUTED, Run.Status.REVIEWED, Run.Status.PUBLISHED]
         runs = [*known.provisional()[:1], *known.official().filter(status__in=stand)]
-        drawn = dict(self.filter(run__in=runs).values_list("run", "digest"))
+        drawn = dict(self.filter(run__in=runs).order_by("run", "block").distinct("run").values_list("run", "digest"))
         return [run for run in runs if drawn.get(run.pk) != stands_on(run)]
 
     def of_one(self, run: Run, provider_id: int) -> Firmness | None:
         """Return what was drawn for one provider, without reading everybody else's."""
         with connection.cursor() as cursor:
-            cursor.execute(_OF_ONE, [provider_id, run.pk])
+            cursor.execute(_OF_ONE, [provider_id, run.pk, provider_id // BLOCK])
             row = cursor.fetchone()
         return None if row is None else Firmness(*row)
 
 
 class RunStability(models.Model):
-    """For every rated provider of a run, aligned: draws with the same grade, and the ranks between which 90 % fall."""
+    """What was drawn for the rated providers of a block, aligned: draws with the same grade, the ranks of 90 % of them.
 
-    run = models.OneToOneField(
-        Run, verbose_name=_("run"), primary_key=True, on_delete=models.CASCADE, related_name="stability"
+    Block 0 is there even where it holds nobody: it says that the run was drawn.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "block")
+    run = models.ForeignKey(
+        Run, verbose_name=_("run"), db_index=False, on_delete=models.CASCADE, related_name="stability"
     )
+    block = models.BigIntegerField(_("block"))
     digest = models.CharField(_("SHA-256 of rules and inputs"), max_length=64)
     draws = models.PositiveIntegerField(_("draws"))
     providers = ArrayField(models.BigIntegerField(), verbose_name=_("providers"))
@@ -77,7 +84,7 @@ class RunStability(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.run_id} {self.digest[:12]}"
+        return f"{self.run_id} {self.block} {self.digest[:12]}"
 
 
 def stands_on(run: Run) -> str:

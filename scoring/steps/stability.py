@@ -12,17 +12,20 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
+from typing import Any
 
 import numpy as np
+from django.db.models import Q
 from django.utils import timezone
 
 from ecosystem.ledger import Done, Mark
+from providers.steps.copy_in import copy_in
 from scoring.core.inputs import Inputs
 from scoring.core.rubric import Rubric
 from scoring.core.score import Scores, score
 from scoring.core.stability import Stability, stability
 from scoring.models import Run, RunInput, RunStability
-from scoring.models.stability import stands_on
+from scoring.models.stability import BLOCK, stands_on
 
 KIND = "stability"
 EVERY_RUN = Mark(KIND, "runs")  # one scope for all runs: two workers never draw at once
@@ -38,26 +41,30 @@ def handle(scopes: Mapping[str, date | None]) -> Done:
     return Done(1, [EVERY_RUN] if lacking[1:] else [])
 
 
-def draw(run: Run) -> RunStability:
-    """Draw a run's stability from its inputs and keep it."""
+def draw(run: Run) -> None:
+    """Draw a run's stability from its inputs and keep it; of provisional runs only the newest drawn is kept."""
     rubric, inputs = run.rubric_version.as_core(), RunInput.objects.get(run=run).as_core()
     seed = f"{rubric.digest}:{run.input_digest}".encode()
     scores, drawn = _behind_others(rubric, inputs, seed)
+    providers = np.array([int(subject) for subject in scores.subjects], dtype=np.int64)
     rated = np.flatnonzero(scores.rated)
-    same = np.rint(drawn.same_grade[rated] * drawn.draws).astype(np.int64)
-    kept, _ = RunStability.objects.update_or_create(
-        run=run,
-        defaults={
-            "digest": stands_on(run),
-            "draws": drawn.draws,
-            "providers": [int(scores.subjects[row]) for row in rated.tolist()],
-            "same_grade": same.tolist(),
-            "rank_low": drawn.rank_low[rated].tolist(),
-            "rank_high": drawn.rank_high[rated].tolist(),
-            "drawn_at": timezone.now(),
-        },
-    )
-    return kept
+    rated = rated[np.argsort(providers[rated])]
+    columns = {
+        "providers": providers[rated],
+        "same_grade": np.rint(drawn.same_grade[rated] * drawn.draws).astype(np.int64),
+        "rank_low": drawn.rank_low[rated],
+        "rank_high": drawn.rank_high[rated],
+    }
+    blocks = columns["providers"] // BLOCK
+    about: dict[str, Any] = {"run": run, "digest": stands_on(run), "draws": drawn.draws, "drawn_at": timezone.now()}
+    replaced = Q(run=run) if run.kind == Run.Kind.OFFICIAL else Q(run__kind=Run.Kind.PROVISIONAL)
+    RunStability.objects.filter(replaced).delete()
+    kept = []
+    for block in np.union1d(blocks, [0]).tolist():
+        part = slice(*np.searchsorted(blocks, [block, block + 1]))
+        found = {name: values[part].tolist() for name, values in columns.items()}
+        kept.append(RunStability(block=block, **about, **found))
+    copy_in(kept)
 
 
 def _behind_others(rubric: Rubric, inputs: Inputs, seed: bytes) -> tuple[Scores, Stability]:

@@ -248,7 +248,7 @@ def _() -> None:
 @CASES.breaks("runstability_digest_is_sha256")
 def _() -> None:
     nobody: dict[str, Any] = {"providers": [], "same_grade": [], "rank_low": [], "rank_high": []}
-    RunStability.objects.create(run=run(), digest="x", draws=1, **nobody)
+    RunStability.objects.create(run=run(), block=0, digest="x", draws=1, **nobody)
 
 
 @CASES.breaks("inputs_frozen")

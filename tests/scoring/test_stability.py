@@ -14,6 +14,7 @@ from scoring.core.score import score as core_score
 from scoring.core.stability import stability
 from scoring.explanations import card
 from scoring.models import Run, RunInput, RunStability, Score
+from scoring.models.stability import BLOCK
 from scoring.steps.score import compute_run, store_inputs
 from scoring.steps.stability import EVERY_RUN
 from tests import factories
@@ -54,6 +55,7 @@ def test_a_worker_draws_what_pages_then_show(inputs: Inputs) -> None:
     assert not RunStability.objects.exists()
     assert ledger.waiting(EVERY_RUN.kind) == 1
     rows.drain(EVERY_RUN.kind)
+    assert all(one // BLOCK == kept.block for kept in RunStability.objects.all() for one in kept.providers)
     rubric = run.rubric_version.as_core()
     drawn = stability(core_score(rubric, inputs), seed=f"{rubric.digest}:{inputs.sha256}".encode())
     for place in range(12):
