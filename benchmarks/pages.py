@@ -40,6 +40,12 @@ SELECT %(run)s, id, code, name, category, 'rated', total, CASE WHEN total > 70 T
 FROM (SELECT *, (hashint8(id * 31 + %(run)s) & 1023)::numeric / 12 AS total FROM providers_provider) AS provider
 ORDER BY total DESC, id
 """
+_STABILITY = """
+INSERT INTO scoring_runstability (run_id, block, digest, draws, drawn_at, providers, same_grade, rank_low, rank_high)
+SELECT run_id, provider_id / %(block)s, %(digest)s, 1000, now(), array_agg(provider_id ORDER BY provider_id),
+  array_agg(900 ORDER BY provider_id), array_agg(rank ORDER BY provider_id), array_agg(rank + 50 ORDER BY provider_id)
+FROM scoring_score WHERE run_id = %(run)s GROUP BY 1, 2
+"""
 _STANDINGS = """
 INSERT INTO scoring_standing (plan_id, provider_id, as_of, value, rank)
 SELECT %(plan)s, id, %(as_of)s, value, rank() OVER (ORDER BY value DESC)
@@ -89,7 +95,8 @@ def populate(more: int) -> None:
     """Register so many more providers, and score all of them and set their standings anew."""
     from benchmarks.what_if import population
     from providers.models import Provider
-    from scoring.models import Plan, Run, RunInput, Score, Standing
+    from scoring.models import Plan, Run, RunInput, RunStability, Score, Standing
+    from scoring.models.stability import BLOCK, stands_on
     from scoring.steps.plans import ensure_plans
     from scoring.steps.rubrics import ensure_default_rubric
 
@@ -97,6 +104,7 @@ def populate(more: int) -> None:
     version = ensure_default_rubric()
     Score.objects.all().delete()
     Standing.objects.all().delete()
+    RunStability.objects.all().delete()
     subjects = tuple(map(str, Provider.objects.order_by("pk").values_list("pk", flat=True)))
     inputs = replace(population(version.as_core(), len(subjects)), subjects=subjects)
     for number in range(RUNS):
@@ -108,10 +116,11 @@ def populate(more: int) -> None:
         run.save()
         capabilities = ", ".join(f'"{item.code}": "50.0"' for item in version.as_core().capabilities)
         execute(_SCORES, {"run": run.pk, "capabilities": f"{{{capabilities}}}"})
+        execute(_STABILITY, {"run": run.pk, "block": BLOCK, "digest": stands_on(run)})
     ensure_plans()
     for plan in Plan.objects.filter(is_closed=False):
         execute(_STANDINGS, {"plan": plan.pk, "as_of": TODAY})
-    for table in ("scoring_score", "scoring_standing", "scoring_runinput"):
+    for table in ("scoring_score", "scoring_standing", "scoring_runinput", "scoring_runstability"):
         execute(f"VACUUM ANALYZE {table}")
 
 
