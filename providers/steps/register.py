@@ -212,8 +212,9 @@ def approve(provider_id: int, *, actor: User) -> Provider:
         provider_id, needs=[Status.IN_REVIEW], leaves=Status.APPROVED, approved_on=today, decision_reason=""
     )
     documents = Qualification.objects.filter(provider=provider)
-    if documents.filter(status=Qualification.Status.PENDING).exists():
-        raise ApplicationIncomplete(_("Some documents are not decided yet."))
+    if waiting := documents.filter(status=Qualification.Status.PENDING).order_by("pk"):
+        named = " / ".join(str(document.get_kind_display()) for document in waiting)
+        raise ApplicationIncomplete(_("Not decided yet: %(documents)s.") % {"documents": named})
     licences = documents.filter(
         kind=Qualification.Kind.BUSINESS_LICENCE, status=Qualification.Status.ACCEPTED, valid_from__lte=today
     )

@@ -100,7 +100,7 @@ def test_a_company_applies_completes_and_is_approved() -> None:
     register.submit(provider.pk, actor=applicant)
     register.take_up(provider.pk, actor=reviewer)
     document = provider.qualifications.get()
-    with pytest.raises(ApplicationIncomplete):
+    with pytest.raises(ApplicationIncomplete, match=str(document.get_kind_display())):
         register.approve(provider.pk, actor=reviewer)
     qualifications.decide_qualification(document.pk, accepted=True, actor=reviewer)
     approved = register.approve(provider.pk, actor=reviewer)
