@@ -75,7 +75,7 @@ def test_an_application_goes_from_the_queue_to_approval() -> None:
     assert "/step/take-up/" in review.get(page).content.decode()
     done(step(review, provider, "take-up"))
     refused(step(review, provider, "take-up"), "in review")
-    refused(step(review, provider, "approve"), "not decided")
+    refused(step(review, provider, "approve"), "Not decided yet")
     done(step(review, document, "decide", accepted="on"))
     done(step(review, provider, "approve"))
     provider.refresh_from_db()
