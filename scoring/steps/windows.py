@@ -27,6 +27,7 @@ from scoring.core.rubric import Rubric
 from scoring.models import Benchmark
 from scoring.steps.roll_up import Delivered, provider_beginnings
 from scoring.steps.rolling.arrays import NEVER, UNKNOWN, Ints, day_of, fetch, number
+from scoring.steps.rolling.coverage import Carriers
 from scoring.steps.rolling.expected import GRANTED
 from scoring.steps.rolling.stocks import derived
 
@@ -141,9 +142,9 @@ def sources(measure: Measure) -> frozenset[Measure]:
 
 @dataclass(slots=True)
 class Known:
-    """What windows of any day are read against: providers' first days, and what was delivered when."""
+    """What windows of any day are read against: what providers carry since when, and what was delivered when."""
 
-    providers: Sequence[int]
+    carriers: Carriers
     beginnings: dict[int, int]
     first_day: int
     newest: int
@@ -163,13 +164,13 @@ class Known:
         extent = Delivered.load()
         first, newest = (extent.first, extent.newest) if extent else (NEVER, -NEVER)
         granted = Benchmark.objects.filter(measure=GRANTED).exists()
-        return cls(
-            providers, provider_beginnings(np.array(providers, dtype=np.int64)), first, newest, granted, delivered
-        )
+        ids = np.array(sorted(providers), dtype=np.int64)
+        return cls(Carriers(ids), provider_beginnings(ids), first, newest, granted, delivered)
 
     def rebound(self) -> Known:
-        """Read the same deliveries and registers, with the first days of providers as bindings stand now."""
-        return replace(self, beginnings=provider_beginnings(np.array(sorted(self.providers), dtype=np.int64)))
+        """Read the same deliveries and registers, with what providers carry as bindings stand now."""
+        ids = self.carriers.providers
+        return replace(self, carriers=Carriers(ids), beginnings=provider_beginnings(ids))
 
     def days_delivered(self, measure: Measure) -> Ints | None:
         """Return the ordered days on which all sources of a measure were delivered; None: it needs no feed."""
@@ -344,7 +345,7 @@ class _Reader:
             if known is None or day in known:
                 kept = self.known.registered if code in OF_REGISTERS else {}
                 if (code, day) not in kept:
-                    kept[code, day] = derived([code], self.providers, day)[code]
+                    kept[code, day] = derived(code, self.known.carriers, day)
                 return kept[code, day]
             return values
         codes = sorted(self.read_together | {code})

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable
 
 import numpy as np
 from psycopg import sql
 
 from providers.measures import catalogue
 from providers.models import Violation
+from scoring.steps.benchmarks import exact_median
 from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch
 from scoring.steps.rolling.coverage import Carriers, Cover
 from scoring.steps.rolling.registered import known_operated, live_rooms
@@ -45,16 +44,16 @@ _RAN_ENOUGH = (
     " AND session.provider_id = holder.provider_id AND session.day <= %(day)s AND session.day > %(since)s) >= %(ran)s"
 )
 _UPLIFT = (
-    "SELECT provider_id, gmv_strict_fen, baseline_fen, day_index_bp::bigint FROM providers_operatedsession"
+    "SELECT provider_id, gmv_strict_fen, baseline_fen * day_index_bp FROM providers_operatedsession"
     " WHERE provider_id = ANY(%(providers)s) AND registered_hours_ahead >= %(hours)s"
     " AND baseline_sessions >= %(sessions)s AND NOT fell_below_after AND baseline_fen > 0"
-    " AND day + %(after)s <= %(day)s AND day + %(after)s > %(since)s"
+    " AND day + %(after)s <= %(day)s AND day + %(after)s > %(since)s ORDER BY 1"
 )
 
 
-def derived(codes: Sequence[str], providers: Ints, day: int) -> dict[str, Ints]:
-    """Return the states of the providers (sorted ids) at the end of a day, UNKNOWN where there is none."""
-    return {code: _STATES[code](providers, day) for code in codes}
+def derived(code: str, carriers: Carriers, day: int) -> Ints:
+    """Return a state of the carriers' providers (sorted ids) at the end of a day, UNKNOWN where there is none."""
+    return _CARRIED[code](carriers, day) if code in _CARRIED else _REGISTERED[code](carriers.providers, day)
 
 
 def _counts(providers: Ints, rows: Ints) -> Ints:
@@ -70,27 +69,26 @@ def _query(providers: Ints, day: int, query: str, **parameters: object) -> Ints:
     )
 
 
-def _bound_rooms(providers: Ints, day: int) -> Ints:
+def _bound_rooms(carriers: Carriers, day: int) -> Ints:
     roles = catalogue().roles(catalogue().measures["bound_rooms"])
-    found = live_rooms(Carriers(providers), roles, day + 1).on(day)
-    return _counts(providers, np.stack([found.provider, np.ones_like(found.provider)], axis=1))
+    found = live_rooms(carriers, roles, day + 1).on(day)
+    return _counts(carriers.providers, np.stack([found.provider, np.ones_like(found.provider)], axis=1))
 
 
-def _active_rooms(providers: Ints, day: int) -> Ints:
-    cover = Carriers(providers).rooms(catalogue().feed_roles["live"]).on(day)
-    return _with_facts(providers, cover, ("live", "streamer", "valid_sessions"), day, 30)
+def _active_rooms(carriers: Carriers, day: int) -> Ints:
+    cover = carriers.rooms(catalogue().feed_roles["live"]).on(day)
+    return _with_facts(carriers.providers, cover, ("live", "streamer", "valid_sessions"), day, 30)
 
 
-def _supply_merchants(providers: Ints, day: int) -> Ints:
+def _supply_merchants(carriers: Carriers, day: int) -> Ints:
     roles = catalogue().roles(catalogue().measures["supply_merchants"])
-    return _with_facts(
-        providers, Carriers(providers).merchants(roles).on(day), ("sales", "merchant", "strict_orders"), day, 90
-    )
+    cover = carriers.merchants(roles).on(day)
+    return _with_facts(carriers.providers, cover, ("sales", "merchant", "strict_orders"), day, 90)
 
 
-def _merchants_with_sales(providers: Ints, day: int) -> Ints:
-    cover = Carriers(providers).merchants(catalogue().feed_roles["sales"]).on(day)
-    return _with_facts(providers, cover, ("sales", "merchant", "strict_orders"), day, 30)
+def _merchants_with_sales(carriers: Carriers, day: int) -> Ints:
+    cover = carriers.merchants(catalogue().feed_roles["sales"]).on(day)
+    return _with_facts(carriers.providers, cover, ("sales", "merchant", "strict_orders"), day, 30)
 
 
 def _with_facts(providers: Ints, cover: Cover, source: tuple[str, str, str], day: int, window_days: int) -> Ints:
@@ -132,23 +130,22 @@ def _operator_points(providers: Ints, day: int) -> Ints:
 def _uplift(providers: Ints, day: int) -> Ints:
     """Median of GMV ÷ (baseline × day index) − 1 in basis points, half-up; the mean of the middle two when even."""
     parameters = {"providers": providers.tolist(), "day": day_of(day), "since": day_of(day - 90), **known_operated()}
-    ratios: dict[int, list[Fraction]] = defaultdict(list)
-    for provider, gmv, baseline, index in fetch(sql.SQL(_UPLIFT), 4, parameters).tolist():
-        ratios[provider].append(Fraction(gmv * 10_000, baseline * index) - 1)
     result = np.full(len(providers), UNKNOWN, dtype=np.int64)
-    for provider, found in ratios.items():
-        found.sort()
-        middle = len(found) // 2
-        median = found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2
-        result[np.searchsorted(providers, provider)] = (median * 20_000 + 1) // 2
+    rows = fetch(sql.SQL(_UPLIFT), 3, parameters)
+    known, starts = np.unique(rows[:, 0], return_index=True)
+    for provider, sessions in zip(known.tolist(), np.split(rows, starts[1:]), strict=False):
+        uplift = exact_median(sessions[:, 1], sessions[:, 2]) * 10_000 - 1
+        result[np.searchsorted(providers, provider)] = (uplift * 20_000 + 1) // 2
     return result
 
 
-_STATES: dict[str, Callable[[Ints, int], Ints]] = {
+_CARRIED: dict[str, Callable[[Carriers, int], Ints]] = {
     "bound_rooms": _bound_rooms,
     "active_rooms": _active_rooms,
     "supply_merchants": _supply_merchants,
     "merchants_with_sales_30d": _merchants_with_sales,
+}
+_REGISTERED: dict[str, Callable[[Ints, int], Ints]] = {
     "certified_operators": _certified,
     "operator_points": _operator_points,
     "operated_uplift_bp": _uplift,
