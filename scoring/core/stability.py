@@ -137,7 +137,8 @@ class _Draw:
         return units, grade
 
     def _units(self, points: Doubles) -> NDArray[np.int64]:
-        return np.floor(points * 10.0**self._rubric.published_decimals + 0.5).astype(np.int64)
+        scaled = points * 10.0**self._rubric.published_decimals
+        return np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64)
 
     def _bound(self, value: Fraction) -> int:
         return in_units(value, self._rubric.published_decimals)

@@ -107,6 +107,17 @@ def test_gates_hold_in_every_draw() -> None:
     assert drawn(rules, inputs, draws=10).same_grade.tolist() == [1]
 
 
+def test_ties_below_zero_are_rounded_away_from_it_as_published() -> None:
+    # −0.05 publishes −0.1 and loses C, and stands behind what publishes 0.0.
+    free = {"identity": True, "clamp": False}
+    rules = rubric(leaf("X", points=free), leaf("Y", points=free), grades=GRADES)
+    scores = score(rules, given(["p", "q"], X=["-0.05", "0"], Y=["-0.05", "0"]))
+    assert (scores.units.tolist(), [scores.grade_code(row) for row in (0, 1)]) == ([-1, 0], [None, "C"])
+    found = stability(scores, seed=b"test", noise=Fraction(0), draws=2)
+    assert found.same_grade.tolist() == [1, 1]
+    assert found.rank_low.tolist() == found.rank_high.tolist() == [2, 1]
+
+
 def test_few_ranks_held_at_once_give_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = given(
         [str(row) for row in range(30)], X=[7 * row % 31 for row in range(30)], Y=[row % 5 for row in range(30)]
