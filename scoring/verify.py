@@ -33,7 +33,10 @@ ROLLED = {
 ROLLING = ("beside", "room_month", "roll_up")
 CHUNK = 200
 PROTECTING_TRIGGERS = {
-    ("scoring_score", "scores_frozen"),
+    ("scoring_score", "scores_added_before_publication"),
+    ("scoring_score", "scores_changed_before_publication"),
+    ("scoring_score", "scores_removed_before_publication"),
+    ("scoring_score", "scores_stay"),
     ("scoring_runinput", "inputs_frozen"),
     ("scoring_run", "runs_frozen"),
     ("scoring_publication", "publications_insert_only"),

@@ -172,9 +172,9 @@ BREAKS: dict[str, tuple[tuple[str, ...], str, str]] = {
         "the provider is called “?”, should be",
     ),
     "published scores may be rewritten": (
-        ("DROP TRIGGER scores_frozen ON scoring_score",),
+        ("DROP TRIGGER scores_changed_before_publication ON scoring_score",),
         "record",
-        "scoring_score is not protected by scores_frozen",
+        "scoring_score is not protected by scores_changed_before_publication",
     ),
     "a decision is not on record": (
         ("DELETE FROM ecosystem_auditentry WHERE action = 'approve_grant'",),

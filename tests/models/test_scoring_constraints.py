@@ -282,16 +282,32 @@ def _() -> None:
     change(score(), rank=None)
 
 
-@CASES.breaks("scores_frozen")
+@CASES.breaks("scores_added_before_publication")
+def _() -> None:
+    held, _row = published_with_score()
+    score(held)
+
+
+@CASES.breaks("scores_changed_before_publication")
 def _() -> None:
     _held, row = published_with_score()
     change(row, published=Decimal("99"))
 
 
-@pytest.mark.parametrize("deed", ["insert", "delete"])
-def test_a_published_run_neither_gains_nor_loses_scores(deed: str) -> None:
-    held, row = published_with_score()
-    assert_breaks("scores_frozen", (lambda: score(held)) if deed == "insert" else row.delete)
+@CASES.breaks("scores_removed_before_publication")
+def _() -> None:
+    _held, row = published_with_score()
+    row.delete()
+
+
+@CASES.breaks("scores_stay")
+def _() -> None:
+    change(score(), run=run())
+
+
+def test_a_score_stays_with_its_provider() -> None:
+    row = score()
+    assert_breaks("scores_stay", lambda: change(row, provider=factories.provider()))
 
 
 @CASES.breaks("publication_digest_is_sha256")
