@@ -71,7 +71,7 @@ class FactReader:
         return self._source.digest() if self._source else ""
 
     def parts(self) -> Iterator[FactRows]:
-        """Yield the rows in parts sorted by key; after a fault only faults are looked for."""
+        """Yield the rows in parts, in file order; after a fault only faults are looked for."""
         if self.plan is None or self._rows is None or self.faults:
             return
         exact = Exact(self.plan, self.faults)
@@ -83,7 +83,7 @@ class FactReader:
             for chunk in self._rows.chunks():
                 for rows in self._chunk(chunk, quick, exact):
                     kept += len(rows)
-                    yield rows.sorted()
+                    yield rows
         except UnreadableFile as error:
             self._note(error)
         if not kept and not self.faults:

@@ -1,7 +1,7 @@
 """Write fact rows: a COPY for days never delivered, arrays compared with what stands for the others.
 
-Every day with a row is a delivered day, so rows of undelivered days cannot meet an older version: they are copied as
-they are read, and only a key that stands twice in the file can refuse them. The caller holds the feed's ingest lock.
+Every day with a row is a delivered day, so rows of undelivered days cannot meet an older version: they are copied while
+the file is read, and only a key that stands twice in it can refuse them. The caller holds the feed's ingest lock.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Rows compared at a time with what stands: bounds the memory of a large restatement.
 COMPARED_ROWS = 500_000
+# New rows held at most until their day is read whole: rows in the order of the key cost the key the least.
+HELD_ROWS = 500_000
 
 
 @dataclass(slots=True)
@@ -95,6 +97,8 @@ class FactWriter:
         self._trusting = trusting
         self._copy = FactCopy(self._table, batch.pk, measures)
         self._met: list[FactRows] = []
+        self._held: list[FactRows] = []
+        self._newest = -1
         self._days: set[int] = set()
         self.difference = Difference()
 
@@ -103,7 +107,7 @@ class FactWriter:
         return [as_date(number) for number in sorted(self._days)]
 
     def take(self, rows: FactRows) -> None:
-        """Copy the rows of new days, keep those of days delivered before."""
+        """Copy the rows of new days once a later day begins, keep those of days delivered before."""
         days = np.unique(rows.keys["day"])
         self._days.update(days.tolist())
         self.difference.rows += len(rows)
@@ -111,9 +115,28 @@ class FactWriter:
         if met.any():
             self._met.append(rows if met.all() else rows.only(met))
         if not met.all():
-            new = rows.only(~met) if met.any() else rows
-            self._copy.take(new)
-            self._note_added(new)
+            self._hold(rows.only(~met) if met.any() else rows)
+
+    def _hold(self, rows: FactRows) -> None:
+        """Hold rows until a later day begins or they are too many; a file in another order of days is only slower."""
+        days = rows.keys["day"]
+        newest = int(days.max())
+        if newest > self._newest:
+            self._newest = newest
+            self._held.append(rows.only(days < newest))
+            self._send()
+            rows = rows.only(days == newest)
+        self._held.append(rows)
+        if sum(map(len, self._held)) > HELD_ROWS:
+            self._send()
+
+    def _send(self) -> None:
+        """Copy the rows held, in the order of their key."""
+        held, self._held = [part for part in self._held if len(part)], []
+        if held:
+            rows = join_rows(held).sorted()
+            self._copy.take(rows)
+            self._note_added(rows)
 
     def _note_added(self, rows: FactRows) -> None:
         self.difference.added += len(rows)
@@ -125,6 +148,7 @@ class FactWriter:
 
     def end(self) -> None:
         """End the COPY: all parts are taken."""
+        self._send()
         self._copy.end()
 
     def close(self) -> None:

@@ -182,8 +182,8 @@ def _facts(delivery: Delivery, content: BinaryIO, batch: Batch, trusting: bool) 
             for rows in reader.parts():
                 writer.take(rows)
                 unbound.look(rows)
-            writer.end()
             if not reader.faults:
+                writer.end()
                 _finish(delivery, batch, writer, reader.faults)
         finally:
             writer.close()
