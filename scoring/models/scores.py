@@ -65,7 +65,7 @@ class Score(models.Model):
         RATED = "rated", _("rated")
         NOT_RATED = "not_rated", _("not rated")
 
-    # Both are the first column of an index below.
+    # Both are the first column of an index below: scores of a run by rank, those of a provider as they are unique.
     run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="scores", db_index=False)
     provider = models.ForeignKey(
         "providers.Provider",
@@ -95,7 +95,7 @@ class Score(models.Model):
         verbose_name = _("score")
         verbose_name_plural = _("scores")
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(name="score_once_per_run", fields=["run", "provider"]),
+            models.UniqueConstraint(name="score_once_per_run", fields=["provider", "run"]),
             models.CheckConstraint(
                 name="score_names_its_provider", condition=~Q(provider_code="") & ~Q(provider_category="")
             ),
@@ -108,7 +108,6 @@ class Score(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(name="score_by_rank", fields=["run", "rank", "provider"]),
-            models.Index(name="score_history", fields=["provider", "run"]),
         ]
 
     def __str__(self) -> str:
