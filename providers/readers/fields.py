@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,39 +155,35 @@ def words(data: NDArray[np.uint8], starts: Ints, ends: Ints, width: int) -> NDAr
 
 
 class Codes:
-    """Registered codes and their row ids, found a column at a time."""
+    """Registered codes and their row ids, found a column at a time by hash and then compared byte by byte."""
 
-    def __init__(self, ids_by_code: dict[str, int]) -> None:
-        self._by_code = ids_by_code
-
-    def find(self, data: NDArray[np.uint8], starts: Ints, ends: Ints) -> Ints:
-        """Return the row id of every code, which lie in some bytes, −1 where it is not registered."""
-        return self._hashed.find(data, starts, ends)
-
-    @cached_property
-    def _hashed(self) -> _Hashed:
-        return _Hashed(self._by_code)
-
-
-class _Hashed:
-    """Codes found by hash and then compared byte by byte."""
-
-    def __init__(self, ids_by_code: dict[str, int]) -> None:
-        encoded = [code.encode() for code in ids_by_code]
-        self.width = max((len(code) for code in encoded), default=1) // 8 + 1
-        packed = b"".join(code.ljust(self.width * 8, b"\0") for code in encoded)
-        known = np.frombuffer(packed, dtype=np.uint64).reshape(len(encoded), self.width)
-        ids = np.fromiter(ids_by_code.values(), dtype=np.int64, count=len(encoded))
-        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+    def __init__(self, data: bytes, lengths: Ints, ids: Ints) -> None:
+        """Take the codes end to end in UTF-8, with the bytes each of them has."""
+        self._width = int(lengths.max(initial=1)) // 8 + 1
+        ends = np.cumsum(lengths)
+        known = words(np.frombuffer(data, dtype=np.uint8), ends - lengths, ends, self._width)
         self._seed = 0
         while True:
             hashes = self._hash(known)
             order = np.argsort(hashes)
-            self._hashes, self._known = hashes[order], known[order]
-            self._ids, self._lengths = ids[order], lengths[order]
+            self._hashes = hashes[order]
             if not (self._hashes[1:] == self._hashes[:-1]).any():
                 break
             self._seed += 1
+        self._known = np.ascontiguousarray(known[order].T)
+        self._ids, self._lengths = ids[order], lengths[order]
+        # Few codes have the same first bits of their hash, so a code is looked for from where these begin.
+        bits = (4 * len(ids) + 1).bit_length()
+        self._shift = np.uint64(64 - bits)
+        self._begins = np.searchsorted(self._hashes, np.arange(1 << bits, dtype=np.uint64) << self._shift)
+
+    @classmethod
+    def of(cls, ids_by_code: dict[str, int]) -> Codes:
+        """Take codes one by one."""
+        encoded = [code.encode() for code in ids_by_code]
+        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+        ids = np.fromiter(ids_by_code.values(), dtype=np.int64, count=len(encoded))
+        return cls(b"".join(encoded), lengths, ids)
 
     def _hash(self, rows: NDArray[np.uint64]) -> NDArray[np.uint64]:
         mixed = np.full(len(rows), 0x9E3779B97F4A7C15 + self._seed, dtype=np.uint64)
@@ -198,12 +193,18 @@ class _Hashed:
         return mixed
 
     def find(self, data: NDArray[np.uint8], starts: Ints, ends: Ints) -> Ints:
-        """Return the row id of every code, −1 where it is not registered."""
+        """Return the row id of every code, which lie in some bytes, −1 where it is not registered."""
         if not len(self._ids):
             return np.full(len(starts), -1, dtype=np.int64)
-        found = words(data, starts, ends, self.width)
+        found = words(data, starts, ends, self._width)
         hashes = self._hash(found)
-        at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        same = (self._known[at] == found).all(axis=1)
-        same &= self._lengths[at] == ends - starts
+        last = len(self._hashes) - 1
+        at = np.minimum(self._begins[hashes >> self._shift], last)
+        later = np.flatnonzero((self._hashes[at] < hashes) & (at < last))
+        while len(later):
+            at[later] += 1
+            later = later[(self._hashes[at[later]] < hashes[later]) & (at[later] < last)]
+        same = self._lengths[at] == ends - starts
+        for k, word in enumerate(self._known):
+            same &= word[at] == found[:, k]
         return np.where(same, self._ids[at], -1)

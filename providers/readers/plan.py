@@ -66,7 +66,7 @@ class Plan:
             delivered,
             [check for check in rules.row_checks if check.applies_to(names)],
             {
-                header.index(name): Codes(dict.fromkeys(values, 1))
+                header.index(name): Codes.of(dict.fromkeys(values, 1))
                 for name, values in mapping.kept.items()
                 if name in header
             },

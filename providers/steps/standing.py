@@ -107,11 +107,18 @@ def _rows_of(table: type[FactTable], days: Sequence[int]) -> int:
 
 
 def one_value(query: sql.Composed) -> bytes:
-    """Return the one bytea a query gives, in binary: as text it would be twice as long."""
+    """Return the one bytea a query gives."""
+    (value,) = one_row(query)
+    return value
+
+
+def one_row(query: sql.Composed) -> list[bytes]:
+    """Return the bytea values of the one row a query gives, in binary: as text they would be twice as long."""
     with psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(query, binary=True)
         row = cursor.fetchone()
-    return bytes(row[0]) if row and row[0] is not None else b""
+    assert row is not None
+    return [b"" if value is None else bytes(value) for value in row]
 
 
 def compare(rows: FactRows | None, standing: Standing, measures: Sequence[str], flows: Sequence[str]) -> Comparison:

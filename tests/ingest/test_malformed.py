@@ -31,7 +31,7 @@ HELD = ("万元 for fen", "yuan for fen")
 def rules() -> FactRules:
     return FactRules(
         fact_layouts("sales"),
-        {"merchant": Codes({"M-1": 11}), "streamer": Codes({"S-1": 21}), "provider": Codes({"P-1": 31})},
+        {"merchant": Codes.of({"M-1": 11}), "streamer": Codes.of({"S-1": 21}), "provider": Codes.of({"P-1": 31})},
         [RowCheck.parse("placed_orders <= gmv_placed", {})],
         frozenset({"skus_listed"}),
         date(2022, 6, 30),

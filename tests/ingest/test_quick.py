@@ -29,7 +29,11 @@ ROOMS = ["", "S-1", "0xS"]
 def rules(feed: str) -> FactRules:
     return FactRules(
         fact_layouts(feed),
-        {"merchant": Codes({"M-1": 11, "商家-3": 13}), "streamer": Codes({"S-1": 21}), "provider": Codes({"P-1": 31})},
+        {
+            "merchant": Codes.of({"M-1": 11, "商家-3": 13}),
+            "streamer": Codes.of({"S-1": 21}),
+            "provider": Codes.of({"P-1": 31}),
+        },
         [RowCheck.parse("skus_sold <= skus_listed", {}), RowCheck.parse("placed_orders <= gmv_placed", {})],
         frozenset({"skus_listed", "skus_sold", "shop_experience_score"}),
         date(2022, 6, 30),

@@ -39,10 +39,10 @@ def blocks(content: bytes) -> tuple[list[list[str]], list[int], Faults]:
 
 def read(text: str | bytes, mapping: Mapping = PLAIN, feed: str = "sales") -> FactFile:
     content = text.encode() if isinstance(text, str) else text
-    register = Codes({"M-1": 11, "M-2": 12, "商家-3": 13})
+    register = Codes.of({"M-1": 11, "M-2": 12, "商家-3": 13})
     rules = FactRules(
         fact_layouts(feed),
-        {"merchant": register, "streamer": Codes({"S-1": 21}), "provider": Codes({"P-1": 31})},
+        {"merchant": register, "streamer": Codes.of({"S-1": 21}), "provider": Codes.of({"P-1": 31})},
         [RowCheck.parse("placed_orders <= gmv_placed", {})],
         frozenset({"skus_listed", "skus_sold", "shop_experience_score"}),
         TODAY,
@@ -159,7 +159,7 @@ def test_codes_are_found_byte_by_byte(known: dict[str, int], asked: list[str]):
     text = "x,y\n" + "".join(f"{code},\n" for code in wanted)
     (block,) = Lines(Source(io.BytesIO(text.encode()))).blocks(Faults())
     ids = [known.get(code, -1) for code in wanted]
-    codes = Codes(known)
+    codes = Codes.of(known)
     assert codes.find(block.data, block.starts[:, 0], block.ends[:, 0]).tolist() == ids
     # As columns of other files have them: one behind the other.
     packed = [code.encode() for code in wanted]
@@ -172,8 +172,8 @@ def test_codes_of_one_length_are_found_in_one_piece():
     wanted = [*list(known)[::-1], "M-9999999", "M-000000\0", "m-0000001"]
     at = np.arange(len(wanted) + 1) * 9
     data = np.frombuffer("".join(wanted).encode(), dtype=np.uint8)
-    assert Codes(known).find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
-    longer = Codes(known | {"M-0000001-and-more-than-two-words": 99})
+    assert Codes.of(known).find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
+    longer = Codes.of(known | {"M-0000001-and-more-than-two-words": 99})
     assert longer.find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
 
 
