@@ -86,11 +86,11 @@ class Quick:
             return None
         return table if table.num_rows == chunk.lines else None
 
-    def _types(self, text: pa.DataType) -> dict[str, pa.DataType]:
+    def _types(self, day: pa.DataType) -> dict[str, pa.DataType]:
         import pyarrow as pa
 
-        measures = {column.name for column in self._plan.delivered}
-        return {theirs: pa.int64() if ours in measures else text for ours, theirs in self._names.items()}
+        kinds = {"integer": pa.int64(), "day": day}
+        return {theirs: kinds.get(self._plan.layout[ours].kind, pa.string()) for ours, theirs in self._names.items()}
 
     def _from_csv(self, data: bytes) -> pa.Table:
         import pyarrow as pa
@@ -102,7 +102,7 @@ class Quick:
             csv.ParseOptions(quote_char=False, escape_char=False, newlines_in_values=False, ignore_empty_lines=False),
             csv.ConvertOptions(
                 include_columns=list(self._names.values()),
-                column_types=self._types(pa.string()),
+                column_types=self._types(pa.date32()),
                 null_values=[""],
                 strings_can_be_null=False,
                 check_utf8=False,
