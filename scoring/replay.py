@@ -15,7 +15,7 @@ from scoring.errors import NothingToScore
 from scoring.models import Publication, RubricVersion, RunInput, Score
 from scoring.models.scores import LEFT
 from scoring.steps.publish import scores_digest
-from scoring.steps.score import score_rows
+from scoring.steps.score_rows import score_rows
 from scoring.steps.windows import cycle_before, window_table
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from scoring.models.rolled import ProviderCum, ProviderDay
 from scoring.models.scores import LEFT
 from scoring.steps.publish import scores_digest
 from scoring.steps.roll_up import roll_up
-from scoring.steps.score import score_rows
+from scoring.steps.score_rows import score_rows
 
 # Table → its key, in the order of the roll-up.
 ROLLED = {

@@ -145,15 +145,23 @@ class Scores:
         """The published points of several nodes or indicators; what floats leave open is settled once for all."""
         if self.floats is None:
             return _shown_exactly(self.rubric, self.inputs, codes)
-        found, open_rows = [], self.settled
+        found, open_rows = [], np.zeros(len(self.subjects), dtype=bool)
         for code in codes:
             field = FloatField(len(self.subjects))
             units, known = _rounded(self.floats, code, field, self.rubric.published_decimals)
-            open_rows = open_rows | field.doubt & known
+            open_rows |= field.doubt & known
             found.append((units, known))
-        rows = np.flatnonzero(open_rows)
+        settled = [
+            (
+                rows,
+                [_rounded(judged.made, code, ExactField(rows.size), self.rubric.published_decimals) for code in codes],
+            )
+            for rows, judged in self.passes[1:]
+        ]
+        rows = np.flatnonzero(open_rows & ~self.settled)
         if rows.size:
-            exact = _shown_exactly(self.rubric, self.inputs.take(rows), codes)
+            settled.append((rows, _shown_exactly(self.rubric, self.inputs.take(rows), codes)))
+        for rows, exact in settled:
             for (units, known), (proved, proved_known) in zip(found, exact, strict=True):
                 units[rows], known[rows] = proved, proved_known
         return found

@@ -6,8 +6,6 @@ A provisional run belongs to a day and follows the facts; an official run is com
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -23,30 +21,26 @@ from ecosystem.models import AuditEntry
 from ecosystem.models.audit import Verb
 from ecosystem.steps.notify import notify
 from ecosystem.version import code_version
-from scoring.core.score import as_decimal, score
+from scoring.core.score import score
 from scoring.errors import InputsTampered
 from scoring.models import RubricVersion, Run, RunInput, RunStability, Score
 from scoring.models.scores import LEFT
 from scoring.models.stability import stands_on
 from scoring.steps.grade_changes import tell_grade_changes
 from scoring.steps.rubrics import newest_rubric
+from scoring.steps.score_rows import called, score_lines
 from scoring.steps.stability import EVERY_RUN
 from scoring.steps.windows import windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import date
-    from decimal import Decimal
 
     from scoring.core.inputs import Inputs
-    from scoring.core.numbers import Bools
     from scoring.core.rubric import Rubric
-    from scoring.core.score import Scores, Units
+    from scoring.core.score import Scores
 
 CURRENT = "current"
-
-# Provider, status, published total, grade, rank, capabilities as JSON, flags.
-type ScoreRow = tuple[int, str, Decimal | None, str, int | None, str, list[str]]
 
 _INCOMING = """
 CREATE TEMP TABLE incoming_score (
@@ -55,8 +49,6 @@ CREATE TEMP TABLE incoming_score (
 """
 _CALLED = "provider_code, provider_name, provider_category"
 _COLUMNS = "provider_id, status, published, grade, rank, capabilities, flags"
-_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _WRITE = """
 INSERT INTO scoring_score AS known (run_id, provider_code, provider_name, provider_category, provider_id, status,
     published, grade, rank, capabilities, flags)
@@ -146,50 +138,27 @@ def write_scores(run: Run, scores: Scores) -> int:
 
     Rows of a new run lie in the order of their ranks, so that a page of the leaderboard is a page or two of the table.
     """
-    rows = score_rows(scores)
+    lines = score_lines(scores)
     with connection.cursor() as cursor:
         if not Score.objects.filter(run=run).exists():
-            called = _called()
+            names, places = called(), np.where(scores.rated, scores.rank, np.iinfo(np.int64).max)
             with cursor.copy(f"COPY scoring_score (run_id, {_CALLED}, {_COLUMNS}) FROM STDIN") as copy:
-                copy.write("".join(f"{run.pk}\t{called[row[0]]}\t{_line(row)}" for row in sorted(rows, key=_place)))
+                copy.write(
+                    "".join(
+                        f"{run.pk}\t{names[scores.subjects[row]]}\t{lines[row]}"
+                        for row in np.argsort(places, kind="stable").tolist()
+                    )
+                )
             return len(scores.subjects)
         cursor.execute(_INCOMING)
         with cursor.copy(f"COPY incoming_score ({_COLUMNS}) FROM STDIN") as copy:
-            copy.write("".join(map(_line, rows)))
+            copy.write("".join(lines))
         cursor.execute(_WRITE, [run.pk])
         changed = int(cursor.rowcount)
         cursor.execute(_LEAVE, [[LEFT], run.pk, [LEFT]])
         changed += int(cursor.rowcount)
         cursor.execute("DROP TABLE incoming_score")
     return changed
-
-
-def _called() -> dict[int, str]:
-    """Return what every provider is called, by its id, as columns of COPY text."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy("COPY (SELECT id, code, name, category FROM providers_provider) TO STDOUT") as copy,
-    ):
-        lines = b"".join(bytes(block) for block in copy).decode().split("\n")[:-1]
-    return {int(pk): texts for pk, texts in (line.split("\t", 1) for line in lines)}
-
-
-def _place(row: ScoreRow) -> tuple[bool, int]:
-    rank = row[4]
-    return rank is None, rank or 0
-
-
-def _line(row: ScoreRow) -> str:
-    """Write a row as COPY text; capabilities are JSON of plain codes and numbers."""
-    provider, status, published, grade, rank, capabilities, flags = row
-    total, place = ("\\N" if number is None else number for number in (published, rank))
-    words = ",".join(map(_word, flags))
-    return f"{provider}\t{status}\t{total}\t{grade.translate(_ESCAPED)}\t{place}\t{capabilities}\t{{{words}}}\n"
-
-
-@cache  # a rubric has few flags, a population carries hundreds of thousands
-def _word(flag: str) -> str:
-    return f'"{flag.translate(_QUOTED)}"'.translate(_ESCAPED)
 
 
 def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) -> tuple[Run, int]:
@@ -244,39 +213,3 @@ def _inputs_of(run: Run) -> tuple[Rubric, Inputs]:
 
 def _grades(run: Run | None) -> dict[int, str]:
     return dict(Score.objects.filter(run=run).values_list("provider_id", "grade"))
-
-
-def score_rows(scores: Scores) -> Iterator[ScoreRow]:
-    """Lay the scores out as rows of the table, in the order of the subjects."""
-    decimals = scores.rubric.published_decimals
-    grades = [grade.code for grade in scores.rubric.grades]
-    flags: list[list[str]] = [[] for _ in scores.subjects]
-    for flag, where in scores.flagged.items():
-        for row in np.flatnonzero(where).tolist():
-            flags[row].append(flag)
-    codes = [item.code for item in scores.rubric.capabilities]
-    shown = [
-        _texts(code, units, known, decimals)
-        for code, (units, known) in zip(codes, scores.shown_together(codes), strict=True)
-    ]
-    numbers = (scores.rated.tolist(), scores.units.tolist(), scores.grade.tolist(), scores.rank.tolist())
-    for subject, rated, units, grade, rank, found, *capabilities in zip(
-        scores.subjects, *numbers, flags, *shown, strict=True
-    ):
-        yield (
-            int(subject),
-            "rated" if rated else "not_rated",
-            as_decimal(units, decimals) if rated else None,
-            grades[grade] if rated and grade >= 0 else "",
-            rank if rated else None,
-            f"{{{', '.join(capabilities)}}}",
-            found,
-        )
-
-
-def _texts(code: str, units: Units, known: Bools, decimals: int) -> list[str]:
-    """Write a capability's published points, or null, as members of a JSON object."""
-    name = json.dumps(code)
-    texts = {unit: f'{name}: "{as_decimal(unit, decimals)}"' for unit in np.unique(units[known]).tolist()}
-    nothing = f"{name}: null"
-    return [texts[unit] if there else nothing for unit, there in zip(units.tolist(), known.tolist(), strict=True)]

@@ -13,7 +13,7 @@ from ecosystem.models import WorkMark, WorkScope
 from scoring.core.score import score
 from scoring.models import Run, Score
 from scoring.steps.publish import scores_digest
-from scoring.steps.score import score_rows
+from scoring.steps.score_rows import score_rows
 from scoring.steps.windows import windows
 from tests.chaos.stream import AS_OF, MEASURES, POISON, TALLY, Stream
 
