@@ -14,6 +14,7 @@ from psycopg import sql
 from providers.measures import Subject, catalogue
 from providers.models import FACTS, HISTORY
 from providers.models.facts import key_columns
+from providers.partitions import newest_months, rows_within
 from providers.shares import WHOLE
 from scoring.own_parts import OwnParts
 from scoring.steps.rolling.arrays import number
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # What stood at the cut-off: rows of batches known then, and those replaced or undone only since.
 _STOOD = """
-SELECT {columns} FROM {table} fact JOIN providers_batch batch ON batch.id = fact.batch_id
-WHERE fact.day >= %(since)s AND fact.day < %(until)s AND batch.received_at <= %(cut_off)s
+SELECT {columns} FROM {facts} fact JOIN providers_batch batch ON batch.id = fact.batch_id
+WHERE batch.received_at <= %(cut_off)s
 UNION ALL
 SELECT {columns} FROM {history} fact JOIN providers_batch batch ON batch.id = fact.batch_id
 JOIN providers_batch later ON later.id = fact.superseded_by
@@ -180,7 +181,9 @@ def _fetch(
     values = [sql.SQL("coalesce(sum({}), 0)").format(one) if summed else one for one in measured]
     stood = sql.SQL(_STOOD).format(
         columns=sql.SQL(", ").join(sql.SQL("fact.{}").format(sql.Identifier(name)) for name in columns),
-        table=sql.Identifier(FACTS[wanted.feed, wanted.subject]._meta.db_table),
+        facts=rows_within(
+            FACTS[wanted.feed, wanted.subject]._meta.db_table, wanted.since, wanted.until, newest_months()
+        ),
         history=sql.Identifier(HISTORY[wanted.feed, wanted.subject]._meta.db_table),
     )
     told = sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(one) for one in measured)

@@ -11,6 +11,7 @@ from psycopg import sql
 from ecosystem import ledger
 from providers.measures import Subject, catalogue
 from providers.models import Batch, DeliveredDay
+from providers.partitions import attach_month, missing_months, new_month
 from scoring.models.rolled import ProviderDay
 from scoring.steps.roll_up import roll_up
 from scoring.steps.room_months import refresh
@@ -24,24 +25,13 @@ def day(number: int) -> date:
     return JUNE + timedelta(days=number - 1)
 
 
-def partition(table: str, about: date) -> None:
-    """Make the month's partition of a fact table."""
-    first = about.replace(day=1)
-    after = (first + timedelta(days=31)).replace(day=1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-                sql.Identifier(f"{table}_{first:%Y%m}"), sql.Identifier(table), sql.Literal(first), sql.Literal(after)
-            )
-        )
-
-
 def fact(
     feed: str, subject: Subject, about: date, subject_id: int, *, batch: Batch, room: int = 0, **values: int
 ) -> None:
     """Write one fact row, in place of an earlier one of its key; its day counts as delivered."""
     table = f"fact_{feed}_{subject}"
-    partition(table, about)
+    for month in missing_months(table, [about.replace(day=1)]):
+        attach_month(table, new_month(table, month), month)
     cells: dict[str, Any] = {"day": about, f"{subject}_id": subject_id, "batch_id": batch.pk, **values}
     key = ["day", f"{subject}_id"]
     if subject == "merchant" and any(measure.by_streamer for measure in catalogue().delivered(feed, subject)):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
+from psycopg import sql
 
-from scoring.steps.rolling.arrays import Ints
+from providers.measures import Subject
+from providers.models import FACTS
+from providers.partitions import newest_months, rows_within
+from scoring.steps.rolling.arrays import Ints, day_of
 from scoring.steps.rolling.coverage import Carriers
 from scoring.steps.rolling.shared import Shared
 
@@ -20,17 +25,23 @@ class Days:
     hi: int
     carriers: Carriers
     shared: Shared
+    newest: dict[str, date]  # months
     values: dict[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def between(cls, providers: Ints, lo: int, hi: int) -> Days:
         """Have no values yet for the providers and the days [lo, hi)."""
-        return cls(providers, lo, hi, Carriers(providers), Shared.load(providers))
+        return cls(providers, lo, hi, Carriers(providers), Shared.load(providers), newest_months())
 
     @property
     def shape(self) -> tuple[int, int]:
         """Providers × days."""
         return len(self.providers), self.hi - self.lo
+
+    def facts(self, feed: str, subject: Subject, *, lead: int = 0) -> sql.Composable:
+        """Return, as a relation, the facts of a feed from ``lead`` days before the first day on."""
+        table = FACTS[feed, subject]._meta.db_table
+        return rows_within(table, day_of(self.lo - lead), day_of(self.hi), self.newest)
 
     def of(self, code: str) -> Ints:
         """Return the (providers, days) array of a flow."""

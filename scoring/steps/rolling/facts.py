@@ -1,7 +1,7 @@
 """Delivered measures: facts ⋈ the binding in force that day, summed per provider and day.
 
-Each span of a binding is looked up by the fact tables' second key, so a step costs what its providers carry, whatever
-else the tables hold. The planner, which estimates a join on ranges wrongly, is not left to choose: OFFSET 0 keeps the
+Each span of a binding is looked up by the fact tables' keys, so a step costs what its providers carry, whatever else
+the tables hold. The planner, which estimates a join on ranges wrongly, is not left to choose: OFFSET 0 keeps the
 look-up, whose bounds are constants, apart from the join.
 """
 
@@ -15,7 +15,7 @@ from django.db import connection
 from psycopg import sql
 
 from providers.measures import Measure, Subject, catalogue
-from providers.models import DeliveredDay
+from providers.models import FACTS, DeliveredDay
 from providers.models.facts import key_columns
 from scoring.steps.benchmarks import Rates, rates
 from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
@@ -28,8 +28,8 @@ from scoring.steps.rolling.shared import Ways, excess, span_of
 _CARRIED = (
     "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums}"
     " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[], %(flags)s::int[])"
-    " AS carried(provider_id, subject_id, lo, hi, flags) JOIN LATERAL (SELECT * FROM {table} AS found"
-    " WHERE found.{key} = carried.subject_id {bound} AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0)"
+    " AS carried(provider_id, subject_id, lo, hi, flags) JOIN LATERAL (SELECT * FROM {facts} AS found"
+    " WHERE found.{key} = carried.subject_id {bound} OFFSET 0)"
     " AS fact ON fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi"
     " {rates} {unless} GROUP BY 1, 2"
 )
@@ -50,22 +50,23 @@ _UNLESS_BY_MERCHANT = (
     " AND fact.day < DATE '2000-01-01' + other.hi)"
 )
 _OWN = (
-    "SELECT fact.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {table} AS fact"
-    " WHERE fact.provider_id = ANY(%(providers)s) AND fact.day >= %(first)s AND fact.day < %(last)s GROUP BY 1, 2"
+    "SELECT fact.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {facts} AS fact"
+    " WHERE fact.provider_id = ANY(%(providers)s) GROUP BY 1, 2"
 )
 _RATES = (
     "JOIN {subjects} AS about ON about.id = fact.{key} LEFT JOIN unnest(%(r_month)s::date[], %(r_category)s::text[],"
     " {arrays}) AS rate(month, category, {columns})"
-    " ON rate.category = about.category AND rate.month = date_trunc('month', fact.day)::date"
+    " ON rate.category = about.category AND rate.month = date_trunc('month', fact.day::timestamp)::date"
 )
 
 # A row's rate as an exact fraction, and as whole numbers that serve up to the exposure of their limit.
 _RATE = {"numerator": "numeric", "denominator": "numeric", "times": "bigint", "over": "bigint", "limit": "bigint"}
 
 
-def table_of(feed: str, subject: Subject) -> sql.Identifier:
-    """Return the name of a feed's fact table."""
-    return sql.Identifier(f"fact_{feed}_{subject}")
+def _own(days: Days, feed: str, subject: Subject, sums: Sequence[sql.Composable]) -> Ints:
+    """Sum the facts about the providers themselves."""
+    query = sql.SQL(_OWN).format(sums=sql.SQL(", ").join(sums), facts=days.facts(feed, subject))
+    return fetch(query, 2 + len(sums), {"providers": days.providers.tolist()})
 
 
 def add_flows(days: Days) -> None:
@@ -104,9 +105,7 @@ def _add(
     found: list[Ints] = []
     sums = [_sum(measure.code) for measure in measures]
     if subject == "provider":
-        query = sql.SQL(_OWN).format(sums=sql.SQL(", ").join(sums), table=table_of(feed, subject))
-        parameters = {"providers": days.providers.tolist(), "first": day_of(days.lo), "last": day_of(days.hi)}
-        found.append(fetch(query, 2 + len(codes), parameters))
+        found.append(_own(days, feed, subject, sums))
     else:
         frozen = rates(expectations, day_of(days.lo), day_of(days.hi)) if expectations else None
         sums += [_expected(number, each) for number, each in enumerate(expectations)]
@@ -146,14 +145,13 @@ def _carried(
         return np.zeros((0, width), dtype=np.int64)
     values = [_flagged(value, 0, flags) for value in sums]
     values += [_flagged(_total(sql.SQL(part.value)), number, flags) for number, part in enumerate(parts, start=1)]
-    parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), "flags": flags.tolist()}
-    parameters |= spans.parameters()
+    parameters: dict[str, object] = {"flags": flags.tolist(), **spans.parameters()}
     joined = _rates(subject, frozen, parameters)
     if unless is not None:
         parameters |= unless.parameters("m_")
     query = sql.SQL(_CARRIED).format(
         sums=sql.SQL(", ").join(values),
-        table=table_of(feed, subject),
+        facts=days.facts(feed, subject),
         key=sql.Identifier(f"{path}_id"),
         bound=sql.SQL("" if path == subject else _OF_ROOMS),
         rates=joined,
@@ -203,7 +201,7 @@ def _excess(
         parameters: dict[str, object] = {"first": day_of(days.lo), "last": day_of(days.hi), **cover.parameters()}
         query = sql.SQL(_ROWS).format(
             sums=sql.SQL(", ").join(sums),
-            table=table_of(feed, subject),
+            table=sql.Identifier(FACTS[feed, subject]._meta.db_table),
             key=sql.Identifier(f"{path}_id"),
             other=sql.SQL("fact.{}").format(sql.Identifier(f"{other}_id")) if by_room else sql.SQL("0::bigint"),
             rates=_rates(subject, frozen, parameters),
@@ -256,11 +254,7 @@ def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
         groups[measure.feed, measure.subject, catalogue().roles(measure)].append(measure)
     for (feed, subject, roles), members in groups.items() if states else ():
         if subject == "provider":
-            query = sql.SQL(_OWN).format(
-                sums=sql.SQL(", ").join(_sum(measure.code) for measure in members), table=table_of(feed, subject)
-            )
-            parameters = {"providers": days.providers.tolist(), "first": day_of(days.lo), "last": day_of(days.hi)}
-            rows = fetch(query, 2 + len(members), parameters)
+            rows = _own(days, feed, subject, [_sum(measure.code) for measure in members])
         else:
             cover = days.carriers.of(subject, roles).within(days.lo, days.hi)
             sums = [_sum(measure.code) for measure in members]

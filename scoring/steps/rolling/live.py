@@ -10,8 +10,7 @@ from scoring.steps.rolling.arrays import Ints, day_of, fetch
 
 _LIVE = (
     "SELECT fact.streamer_id, {values} FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT *"
-    " FROM fact_live_streamer found WHERE found.streamer_id = room.id"
-    " AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact"
+    " FROM {facts} found WHERE found.streamer_id = room.id OFFSET 0) AS fact"
 )
 _DAILY = (
     "(fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0), coalesce(fact.live_seconds, 0),"
@@ -20,10 +19,10 @@ _DAILY = (
 )
 
 
-def daily(rooms: Iterable[int], lo: int, hi: int) -> Ints:
-    """Return (room, day, valid sessions, live seconds, viewers) of [lo, hi)."""
-    parameters = {"rooms": sorted(int(room) for room in rooms), "first": day_of(lo), "last": day_of(hi)}
-    return fetch(sql.SQL(_LIVE).format(values=sql.SQL(_DAILY)), 5, parameters)
+def daily(rooms: Iterable[int], facts: sql.Composable) -> Ints:
+    """Return (room, day, valid sessions, live seconds, viewers) of the live facts in a relation."""
+    query = sql.SQL(_LIVE).format(values=sql.SQL(_DAILY), facts=facts)
+    return fetch(query, 5, {"rooms": sorted(int(room) for room in rooms)})
 
 
 def first_sessions(rooms: Iterable[int], until: int) -> Ints:

@@ -15,32 +15,29 @@ from psycopg import sql
 from providers.choices import ROLE_PRIORITY
 from providers.measures import Subject, catalogue
 from providers.shares import divided
-from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import NEVER, Ints, fetch
 from scoring.steps.rolling.coverage import Cover, Part
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.persons import rewrite_persons
 from scoring.steps.rolling.shared import excess
 
-FEED = ("sales", "merchant")
+FEED: tuple[str, Subject] = ("sales", "merchant")
 _NOBODY = len(ROLE_PRIORITY) + 1  # a place behind every role's
 
 _ROWS = """
 SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(merchants)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM fact_sales_merchant found
-  WHERE found.merchant_id = merchant.id AND found.streamer_id <> 0
-  AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
+FROM unnest(%(merchants)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM {facts} found
+  WHERE found.merchant_id = merchant.id AND found.streamer_id > 0 OFFSET 0) AS fact
 WHERE fact.gmv_settled <> 0
 UNION ALL
 SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(shared)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM fact_sales_merchant found
-  WHERE found.merchant_id = merchant.id AND found.streamer_id = 0
-  AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
+FROM unnest(%(shared)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM {facts} found
+  WHERE found.merchant_id = merchant.id AND found.streamer_id = 0 OFFSET 0) AS fact
 WHERE fact.gmv_settled <> 0
 UNION ALL
 SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT * FROM fact_sales_merchant found
-  WHERE found.streamer_id = room.id AND found.streamer_id <> 0
-  AND found.day >= %(first)s AND found.day < %(last)s OFFSET 0) AS fact
+FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT * FROM {facts} found
+  WHERE found.streamer_id = room.id AND found.streamer_id > 0 OFFSET 0) AS fact
 WHERE fact.gmv_settled <> 0
   AND NOT EXISTS (SELECT FROM unnest(%(merchants)s::bigint[]) AS merchant(id) WHERE merchant.id = fact.merchant_id)
 """
@@ -91,13 +88,11 @@ class _Sold:
         by_merchant = days.carriers.merchants(sales).within(days.lo, days.hi)
         by_room = days.carriers.rooms(sales).within(days.lo, days.hi)
         parameters = {
-            "first": day_of(days.lo),
-            "last": day_of(days.hi),
             "merchants": np.unique(by_merchant.subject).tolist(),
             "rooms": np.unique(by_room.subject).tolist(),
             "shared": days.shared.merchants(),
         }
-        return cls(*fetch(sql.SQL(_ROWS), 4, parameters).T)
+        return cls(*fetch(sql.SQL(_ROWS).format(facts=days.facts(*FEED)), 4, parameters).T)
 
     def owners(self) -> tuple[Ints, Ints]:
         """Return the provider that counts each row, and its lead binding; 0 where nobody does."""

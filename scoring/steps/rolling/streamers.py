@@ -24,6 +24,7 @@ SURVIVAL_DAYS = 30  # days 61 to 90 after signing
 SURVIVAL_SESSIONS = 15
 SURVIVAL_SECONDS = 30 * 3600
 SURVIVAL_VIEWERS = 500  # per valid session
+WATCHED_AHEAD = max(SURVIVAL_DAYS, WEEKS * WEEK_DAYS)  # days before the first whose facts it is told by
 # Least 30-day settled GMV (fen) of tiers L2 to L5; below the first it is L1. Own judgement.
 TIERS_FEN = (10_000_000, 50_000_000, 200_000_000, 1_000_000_000)
 TIER_MONTHS = 3  # month-ends running that confirm a tier
@@ -91,7 +92,7 @@ def add_streamers(days: Days, first_day: int) -> None:
         return
     persons = sorted({person for _, person in people.signed})
     place = {person: row for row, person in enumerate(persons)}
-    watched = _Live.load(people.rooms, place, days.lo - max(SURVIVAL_DAYS, WEEKS * WEEK_DAYS), days.hi)
+    watched = _Live.load(people.rooms, place, days)
     active = watched.active()[:, days.lo - watched.lo :]
     tiers = _Tiers.load(people.rooms, place, first_day, days.hi)
     confirmed = tiers.confirmed(days.lo, days.hi)
@@ -135,12 +136,13 @@ class _Live:
     viewers: Ints
 
     @classmethod
-    def load(cls, rooms: dict[int, int], place: dict[int, int], lo: int, hi: int) -> _Live:
-        rows = live.daily(rooms, lo, hi)
+    def load(cls, rooms: dict[int, int], place: dict[int, int], days: Days) -> _Live:
+        rows = live.daily(rooms, days.facts("live", "streamer", lead=WATCHED_AHEAD))
+        lo = days.lo - WATCHED_AHEAD
         persons = np.array([place[rooms[room]] for room in rows[:, 0].tolist()], dtype=np.int64)
         arrays = []
         for column in (2, 3, 4):
-            values = np.zeros((len(place), hi - lo), dtype=np.int64)
+            values = np.zeros((len(place), days.hi - lo), dtype=np.int64)
             np.add.at(values, (persons, rows[:, 1] - lo), rows[:, column])
             arrays.append(values)
         return cls(lo, *arrays)
