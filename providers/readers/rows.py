@@ -44,7 +44,7 @@ class FactRows:
         (packed,) = pack_keys(self.keys)
         if (packed[1:] >= packed[:-1]).all():
             return self
-        return self.only(np.argsort(packed, kind="stable"))
+        return self.only(key_order(packed))
 
     def doubled(self) -> Ints:
         """Return the places of rows whose key the row before has too; the rows are sorted."""
@@ -88,6 +88,23 @@ def pack_keys(*tables: dict[str, Ints]) -> list[Ints]:
     for column, low, span in zip(columns, least, spans, strict=True):
         packed = [sums * span + (values - low) for sums, values in zip(packed, column, strict=True)]
     return packed
+
+
+def key_order(packed: Ints) -> Ints:
+    """Return the places of packed keys in their order, equal ones in the order they stand.
+
+    With its place in its last bits each number is sorted by itself, several times faster than places are.
+    """
+    bits = len(packed).bit_length()
+    if int(packed.max(initial=0)) >> (62 - bits):
+        return np.argsort(packed, kind="stable")
+    return np.sort((packed << bits) | np.arange(len(packed))) & ((1 << bits) - 1)
+
+
+def different(days: Ints) -> Ints:
+    """Return the different days among many, in order; they span some years at most."""
+    least = int(days.min())
+    return np.flatnonzero(np.bincount(days - least)) + least
 
 
 def _ranked(columns: list[list[Ints]]) -> tuple[list[list[Ints]], list[int]]:

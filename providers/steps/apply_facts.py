@@ -15,7 +15,7 @@ from providers.measures import SUBJECTS, Subject, catalogue
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
 from providers.readers.facts import name_doubles
 from providers.readers.fields import as_date, as_number
-from providers.readers.rows import join_rows
+from providers.readers.rows import different, join_rows
 from providers.steps.copy_in import copy_in
 from providers.steps.copying import FactCopy, key_columns
 from providers.steps.standing import Comparison, compare, fetch, merge, remove
@@ -108,14 +108,18 @@ class FactWriter:
 
     def take(self, rows: FactRows) -> None:
         """Copy the rows of new days once a later day begins, keep those of days delivered before."""
-        days = np.unique(rows.keys["day"])
+        days = different(rows.keys["day"])
         self._days.update(days.tolist())
         self.difference.rows += len(rows)
-        met = np.isin(rows.keys["day"], self._known) if self._trusting else np.ones(len(rows), dtype=np.bool_)
-        if met.any():
-            self._met.append(rows if met.all() else rows.only(met))
-        if not met.all():
-            self._hold(rows.only(~met) if met.any() else rows)
+        known = np.isin(days, self._known) if self._trusting else np.ones(len(days), dtype=np.bool_)
+        if known.all():
+            self._met.append(rows)
+        elif not known.any():
+            self._hold(rows)
+        else:
+            met = np.isin(rows.keys["day"], days[known])
+            self._met.append(rows.only(met))
+            self._hold(rows.only(~met))
 
     def _hold(self, rows: FactRows) -> None:
         """Hold rows until a later day begins or they are too many; a file in another order of days is only slower."""

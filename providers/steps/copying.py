@@ -15,6 +15,7 @@ from psycopg.copy import QueuedLibpqWriter
 
 from providers.partitions import attach_month, missing_months, month_of, new_month
 from providers.readers.fields import as_date, as_number
+from providers.readers.rows import different
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +140,7 @@ class FactCopy:
     def take(self, rows: FactRows) -> None:
         """Send rows sorted by day."""
         days = rows.keys["day"]
-        months = sorted({month_of(as_date(day)) for day in np.unique(days).tolist()})
+        months = sorted({month_of(as_date(day)) for day in different(days).tolist()})
         self._prepare([month for month in months if month not in self._seen])
         cuts = [0]
         targets = [self._new_months.get(month, self._table) for month in months]

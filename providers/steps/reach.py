@@ -20,6 +20,7 @@ from providers.models import Provider
 from providers.models.facts import key_columns as key_names
 from providers.partitions import next_month
 from providers.readers.fields import as_date
+from providers.readers.rows import different
 from providers.steps.standing import one_value
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def mark_reached(batch: Batch, keys: Mapping[str, Ints]) -> int:
 def _mark_room_months(days: Ints, *, cause: str) -> None:
     """Mark the months of the days, and the next one where its last 30 days begin earlier."""
     months: set[date] = set()
-    for day in map(as_date, np.unique(days).tolist()):
+    for day in map(as_date, different(days).tolist()):
         months.add(day.replace(day=1))
         following = next_month(day)
         if day >= next_month(following) - timedelta(days=TIER_DAYS):
@@ -132,8 +133,9 @@ def _note(reached: dict[int, int], providers: Ints, days: Ints) -> None:
 
 def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints, roles: list[str]) -> None:
     """Note the providers bound to a subject on a day it has a row of."""
-    present, place = np.unique(subjects, return_inverse=True)
-    spots = np.sort(place * DAYS + days)
+    spots = np.sort(subjects * DAYS + days)
+    owners = spots // DAYS
+    present = owners[np.flatnonzero(np.diff(owners, prepend=-1))]
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL(
@@ -144,7 +146,7 @@ def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints
             [roles, _array(present)],
         )
         bound = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 4)
-    block = np.searchsorted(present, bound[:, 0]) * DAYS
+    block = bound[:, 0] * DAYS
     at = np.searchsorted(spots, block + bound[:, 2])
     found = spots[np.minimum(at, len(spots) - 1)]
     inside = (at < len(spots)) & (found < block + bound[:, 3])

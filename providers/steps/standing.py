@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg import sql
 
 from providers.readers.fields import as_date
-from providers.readers.rows import FactRows, pack_keys
+from providers.readers.rows import FactRows, key_order, pack_keys
 from providers.steps.copying import Layout, RunningCopy, key_columns, names
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def fetch(
     ).format(among=among, **pieces)
     found = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, len(fields)).astype(np.int64)
     columns = dict(zip([*key, *measures, *(["own"] if whole else [])], np.ascontiguousarray(found.T), strict=True))
-    order = np.argsort(pack_keys({name: columns[name] for name in key})[0], kind="stable")
+    order = key_order(pack_keys({name: columns[name] for name in key})[0])
     return Standing(
         {name: columns[name][order] for name in key},
         {name: columns[name][order] for name in measures},

@@ -47,8 +47,7 @@ class Bound:
 
     def served(self, subjects: Ints) -> Flags:
         """Mark subjects that have a binding on any day."""
-        at = np.minimum(np.searchsorted(self._subjects, subjects), len(self._subjects) - 1)
-        return np.asarray(self._subjects[at] == subjects)
+        return np.isin(subjects, self._subjects)
 
     def on(self, subjects: Ints, days: Ints) -> Flags:
         """Mark rows whose subject is bound that day."""
@@ -71,8 +70,8 @@ class Unbound:
         if not self._bound:
             return
         days, subjects = rows.keys["day"], rows.keys[self._subject]
-        outside = ~self._bound.on(subjects, days)
-        outside[outside] = self._bound.served(subjects[outside])
+        outside = self._bound.served(subjects)
+        outside[outside] = ~self._bound.on(subjects[outside], days[outside])
         if self._rooms and "streamer" in rows.keys and outside.any():
             outside &= ~self._rooms.on(rows.keys["streamer"], days)
         self._warnings.add_where(
