@@ -20,12 +20,13 @@
 - A mean of seventeen goals: Sustainable Development Report 2023, index and goal scores to eight decimals
   (data/sustainable_development_report_2023.csv in github.com/thirza258/Country-SDG); of its head the countries with a
   score for every goal, for where one is missing the report fills in a regional mean.
-- Frozen goalposts with falling indicators: the way of the Sustainable Development Report (fixed lower bound and optimum
-  per indicator, 0–100, clamped, means of equal weight; no score with more than 20 % of indicators missing).
-
-For these falling indicators the rules are the published ones and the values are constructed, not published: their
-inputs are not small tables. One more index is held against published figures, one level of it:
-
+- A falling indicator between frozen goalposts, logarithmic: lead exposure in the Environmental Performance Index 2020
+  (lost years of life per 100,000 people in 2019, 2020/PBD_raw_na.csv there), 25 countries, Afghanistan clamped. The
+  goalposts are the 1st and 99th percentile (2020-epi-8_EPI_Indicator_Attributes.csv), whose values are not printed:
+  23.32 and 1,390 are what the printed scores leave open, two numbers for 25.
+- Frozen goalposts with a share of indicators that must be there: the way of the Sustainable Development Report (fixed
+  lower bound and optimum per indicator, 0–100, clamped, means of equal weight; no score with more than 20 % missing).
+  Its rules are the published ones, the values are constructed.
 - Democracy Index (Economist Intelligence Unit): the plain mean of five categories from 0 to 10, full democracies above
   8. Netherlands 2022 as reported by NL Times, 2 February 2023; Norway 2021 as reported by newscollective.co.nz; New
   Zealand 2012 as reported by kiwiblog.co.nz, April 2013; each with its five categories and its total.
@@ -409,6 +410,27 @@ def test_missing_children_of_a_deep_index_are_reweighted_level_by_level() -> Non
         "reweighted:HEALTH", "reweighted:AIR", "reweighted:WATER", "unrated:METALS",
         "reweighted:VITALITY", "unrated:FISH", "reweighted:CLIMATE",
     )  # fmt: skip
+
+
+LEAD_EXPOSURE = {
+    "Afghanistan": "1869.909", "Angola": "303.060", "Albania": "211.230", "Argentina": "70.167",
+    "Armenia": "173.943", "Antigua and Barbuda": "117.069", "Australia": "59.185", "Austria": "32.758",
+    "Azerbaijan": "260.550", "Burundi": "322.267", "Belgium": "88.265", "Benin": "309.148",
+    "Burkina Faso": "413.573", "Bangladesh": "537.679", "Bulgaria": "213.843", "Bahrain": "126.051",
+    "Bahamas": "89.588", "Bosnia and Herzegovina": "240.701", "Belarus": "131.176", "Belize": "150.033",
+    "Bolivia": "233.390", "Brazil": "125.192", "Barbados": "78.072", "Brunei Darussalam": "85.033",
+    "Bhutan": "237.196"
+}  # fmt: skip
+
+
+def test_a_published_falling_indicator_between_frozen_goalposts() -> None:
+    with (DATA / "epi_2020.csv").open(encoding="utf-8") as file:
+        printed = {row["country"]: row["PBD"] for row in csv.DictReader(file)}
+    falling = {"anchors": [["23.32", 100], [1390, 0]], "interpolate": "log"}
+    scores = score(rubric(leaf("LEAD", points=falling)), given(list(LEAD_EXPOSURE), LEAD=list(LEAD_EXPOSURE.values())))
+    found = [scores.published(row) for row in range(len(LEAD_EXPOSURE))]
+    assert found == [Decimal(printed[country]) for country in LEAD_EXPOSURE]
+    assert (min(found), max(found)) == (0, Decimal("91.7"))
 
 
 def test_frozen_goalposts_with_falling_indicators() -> None:
