@@ -119,7 +119,7 @@ class Between:
         """Return the rubric and the inputs that hold when only these causes have happened.
 
         A cell that holds a value in one of the two scores only belongs to coverage, as do carried values. Where the
-        earlier score already knew what was restated since, as after a late first delivery, nothing was restated.
+        earlier score already knew what was restated or bound since, as after a late first delivery, nothing was.
         """
         rubric, (before, after) = self.rubrics["rubric" in happened], self.inputs
         columns = {operand: self._cell(operand, happened) for operand in self._operands}
@@ -180,7 +180,7 @@ class Between:
         old, new = (column.fraction(0) for column in self._ends(operand))
         if self.worlds[MOVING].columns[operand].fraction(0) != new:
             return None
-        bases = (frozenset[str](), frozenset({"restatements"}))
+        bases = map(frozenset[str], ((), ("restatements",), ("bindings",), ("bindings", "restatements")))
         return next((base for base in bases if self.worlds[base].columns[operand].fraction(0) == old), None)
 
     def _cell(self, operand: Operand, happened: frozenset[str]) -> Column:
