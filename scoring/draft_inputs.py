@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from scoring.core.carried import laid_before, not_frozen
 from scoring.core.cohorts import freeze
 from scoring.core.points import Percentile, ZScore
 from scoring.core.score import Scores, score
 from scoring.errors import NothingToScore
 from scoring.models import Run, RunInput
-from scoring.steps.windows import cycle_before, window_table
+from scoring.steps.windows import cycle_of, window_table
 
 if TYPE_CHECKING:
     from scoring.core.formula import Operand
@@ -45,6 +46,7 @@ class _Recent[K, V](OrderedDict[K, V]):
 
 # Per process: what-ifs come in series on one run, and what a series shares is read and scored once.
 _WIDER: _Recent[tuple[int, tuple[Operand, ...]], tuple[Inputs, Inputs]] = _Recent()
+_CYCLES: _Recent[tuple[int, tuple[Operand, ...], bytes], tuple[Inputs, Inputs]] = _Recent()
 _SCORES: _Recent[tuple[int, str], Scores] = _Recent()
 
 
@@ -60,6 +62,8 @@ def draft_inputs(run: Run, rubric: Rubric) -> DraftInputs:
             known = _with_columns(whole, run, added)
             _WIDER.keep((id(whole), added), (whole, known))
         whole = known
+    if whole.previous is not None:
+        whole = _with_cycle(whole, run, rubric)
     if any(isinstance(leaf.points, Percentile | ZScore) for leaf in rubric.leaves()):
         whole = freeze(rubric, whole)
     return DraftInputs(run, whole, added)
@@ -75,9 +79,18 @@ def base_scores(rubric: Rubric, inputs: Inputs) -> Scores:
 
 def _with_columns(inputs: Inputs, run: Run, operands: tuple[Operand, ...]) -> Inputs:
     ids = [int(subject) for subject in inputs.subjects]
-    now = window_table(operands, as_of=run.as_of, providers=ids)
-    made = inputs.with_columns(now.columns)
-    if inputs.previous is not None:
-        before = window_table(operands, as_of=cycle_before(run.as_of), providers=ids)
-        made = replace(made, previous=inputs.previous.with_columns(before.columns))
-    return made
+    return inputs.with_columns(window_table(operands, as_of=run.as_of, providers=ids).columns)
+
+
+def _with_cycle(inputs: Inputs, run: Run, rubric: Rubric) -> Inputs:
+    """Add what the draft carries points from, where the run's own rubric carried none."""
+    frozen = run.rubric_version.as_core()
+    wanted = not_frozen(rubric, inputs, frozen)
+    if not wanted.operands:
+        return inputs
+    key = (id(inputs), wanted.operands, wanted.whose.tobytes())
+    base, known = _CYCLES.get(key, (None, None))
+    if known is None or base is not inputs:
+        known = laid_before(inputs, cycle_of(inputs, wanted, as_of=run.as_of), frozen)
+        _CYCLES.keep(key, (inputs, known))
+    return known

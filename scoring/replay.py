@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from scoring.core.carried import laid_before, not_frozen
 from scoring.core.exact import text
 from scoring.core.explain import trace
 from scoring.core.score import score
@@ -16,7 +17,7 @@ from scoring.models import Publication, RubricVersion, RunInput, Score
 from scoring.models.scores import LEFT
 from scoring.steps.publish import scores_digest
 from scoring.steps.score_rows import score_rows
-from scoring.steps.windows import cycle_before, window_table
+from scoring.steps.windows import cycle_of, window_table
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -132,13 +133,13 @@ def replayed_score(before: Score, found: Replay) -> ReplayedScore | None:
 def _filled(run: Run, rubric: Rubric, inputs: Inputs) -> tuple[Inputs, tuple[str, ...]]:
     """Add what another version reads and the run never froze, as the totals say it today."""
     lacking = [operand for operand in rubric.operands() if operand not in inputs.columns]
-    if not lacking:
-        return inputs, ()
-    providers = [int(subject) for subject in inputs.subjects]
-    filled = inputs.with_columns(window_table(lacking, as_of=run.as_of, providers=providers).columns)
-    if filled.previous is not None:
-        cycle = window_table(lacking, as_of=cycle_before(run.as_of), providers=providers)
-        filled = replace(filled, previous=filled.previous.with_columns(cycle.columns))
+    filled, frozen = inputs, run.rubric_version.as_core()
+    if lacking:
+        providers = [int(subject) for subject in inputs.subjects]
+        filled = inputs.with_columns(window_table(lacking, as_of=run.as_of, providers=providers).columns)
+    if filled.previous is not None and rubric.digest != frozen.digest:
+        wanted = not_frozen(rubric, filled, frozen)
+        filled = laid_before(filled, cycle_of(filled, wanted, as_of=run.as_of), frozen) if wanted.operands else filled
     return filled, tuple(dict.fromkeys(operand.measure for operand in lacking))
 
 

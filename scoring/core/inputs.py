@@ -112,7 +112,8 @@ class Inputs:
 
     profiles: per subject the name of its capability weights, "" = the rubric's own; None = a run without profiles.
     cohort_of: per subject the cohort it is compared with; cohorts: by (indicator code, cohort).
-    previous: the same subjects one cycle earlier, which carried values are computed from.
+    previous: the same subjects one cycle earlier, which carried values are computed from; what nothing is carried from
+    holds no data or has no column.
     """
 
     subjects: tuple[str, ...]
@@ -210,8 +211,22 @@ def stacked(parts: Sequence[Inputs]) -> Inputs:
         profiles=_joined([part.profiles for part in parts]),
         cohort_of=_joined([part.cohort_of for part in parts]),
         cohorts=first.cohorts,
-        previous=stacked(previous) if previous else None,
+        previous=stacked(_widened(previous)) if previous else None,
     )
+
+
+def _widened(parts: Sequence[Inputs]) -> list[Inputs]:
+    """Give parts the columns of all of them; what is new to one holds no data."""
+    operands = {operand for part in parts for operand in part.columns}
+    return [
+        part.with_columns(
+            {
+                operand: Column.of(np.zeros(len(part.subjects)), np.full(len(part.subjects), State.NO_DATA))
+                for operand in operands - part.columns.keys()
+            }
+        )
+        for part in parts
+    ]
 
 
 def _stacked(columns: Sequence[Column]) -> Column:

@@ -21,6 +21,7 @@ from psycopg import sql
 from providers.measures import PORTAL_FEED, Measure, catalogue
 from providers.models import Provider
 from providers.steps.standing import one_value
+from scoring.core.carried import Owed, laid_before, owed
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs, State
 from scoring.core.rubric import Rubric
@@ -87,7 +88,7 @@ def windows(
     profiles: bool = False,
     previous: bool = True,
 ) -> Inputs:
-    """Return all a rubric reads; ``previous`` adds the cycle before, which carried values are computed from.
+    """Return all a rubric reads; ``previous`` adds the cycle before, where values may be carried from it.
 
     With ``profiles`` every provider is weighed by the profile of its category.
     """
@@ -99,8 +100,18 @@ def windows(
         categories = dict(Provider.objects.filter(pk__in=ids).values_list("pk", "category"))
         inputs = replace(inputs, profiles=tuple(str(categories[one]) for one in ids))
     if previous:
-        inputs = replace(inputs, previous=window_table(operands, as_of=cycle_before(as_of), providers=ids, known=known))
+        inputs = laid_before(inputs, cycle_of(inputs, owed(rubric.leaves(), inputs), as_of=as_of, known=known))
     return inputs
+
+
+def cycle_of(inputs: Inputs, wanted: Owed, *, as_of: date, known: Known | None = None) -> Inputs:
+    """Read for those whose data are owed the columns that are wanted, as of the cycle before."""
+    ids = [int(inputs.subjects[row]) for row in np.flatnonzero(wanted.whose).tolist()]
+    if not ids:
+        return Inputs((), {})
+    return window_table(
+        wanted.operands, as_of=cycle_before(as_of), providers=ids, known=None if known is None else known.of(ids)
+    )
 
 
 def window_table(
@@ -166,6 +177,12 @@ class Known:
         granted = Benchmark.objects.filter(measure=GRANTED).exists()
         ids = np.array(sorted(providers), dtype=np.int64)
         return cls(Carriers(ids), provider_beginnings(ids), first, newest, granted, delivered)
+
+    def of(self, providers: Sequence[int]) -> Known:
+        """Return the same for some of the providers, in order."""
+        if len(providers) == len(self.carriers.providers):
+            return self
+        return replace(self, carriers=Carriers(np.array(providers, dtype=np.int64)), registered={})
 
     def rebound(self) -> Known:
         """Read the same deliveries and registers, with what providers carry as bindings stand now."""

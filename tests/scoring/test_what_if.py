@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,7 +18,9 @@ from ecosystem.errors import NotAllowed
 from ecosystem.models import User
 from ecosystem.roles import Role
 from providers.models import Provider
-from scoring.core.inputs import Inputs
+from scoring.core.inputs import Inputs, State
+from scoring.core.reader import load
+from scoring.draft_inputs import draft_inputs
 from scoring.drafting import answers, edited, lines
 from scoring.dry_run import dry_run
 from scoring.errors import RubricInvalid
@@ -185,6 +188,23 @@ def test_what_the_run_did_not_freeze_is_measured_or_named() -> None:
     by_code = {reading.code: reading for reading in found.readings}
     assert by_code["S1"].missing == 100
     assert "S1" in found.still
+
+
+def test_what_only_the_draft_carries_is_read_of_the_cycle_before() -> None:
+    provider, other = factories.provider(), factories.provider()
+    version = rows.rubric()
+    nobody = rows.inputs({provider: (60, 900), other: (40, 200)})
+    frozen = replace(nobody, previous=Inputs(nobody.subjects, {}))
+    run = rows.run(version, status=Run.Status.FROZEN, input_digest=frozen.sha256)
+    store_inputs(run, frozen)
+    same = draft_inputs(run, version.as_core()).inputs
+    assert same.sha256 == frozen.sha256
+    body = version.body.replace("value: paid_orders", "value: paid_orders / (valid_sessions - 60)")
+    wider = draft_inputs(run, load(body.encode())).inputs.previous
+    assert wider is not None
+    # Nothing was delivered: read, and not known.
+    assert {operand.measure for operand in wider.columns} == {"paid_orders", "valid_sessions"}
+    assert all(column.state.tolist() == [State.NO_DATA] * 2 for column in wider.columns.values())
 
 
 def test_a_dry_run_tells_what_every_indicator_reads() -> None:
