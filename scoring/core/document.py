@@ -21,7 +21,7 @@ LONGEST_WINDOW = 3_660
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?")
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})d")
 
-# What the library finds, and how we say it; the rest is handed on as it is.
+# What the library finds, and how we say it; of the rest we say what is needed and add its words.
 _PROBLEMS: Sequence[tuple[str, Callable[[re.Match[str]], Said]]] = (
     (
         "mapping values are not allowed here",
@@ -31,7 +31,7 @@ _PROBLEMS: Sequence[tuple[str, Callable[[re.Match[str]], Said]]] = (
         r"found character (.+) that cannot start any token",
         lambda found: said("nothing may begin with {character} without quotes", character=found[1]),
     ),
-    ("found unexpected end of stream", lambda _: said("a quotation mark is not closed")),
+    ("found unexpected (?:end of stream|document separator)", lambda _: said("a quotation mark is not closed")),
     ("could not find expected ':'", lambda _: said("a key has no colon")),
     (
         r"expected ',' or '(.)', but got .+",
@@ -43,6 +43,17 @@ _PROBLEMS: Sequence[tuple[str, Callable[[re.Match[str]], Said]]] = (
     ),
     (r"expected the node content, but found .+", lambda _: said("a value is missing")),
     (r"(?:block )?sequence entries are not allowed here", lambda _: said("a list may not begin here")),
+    ("mapping keys are not allowed here", lambda _: said("a question mark may not begin a text without quotes")),
+    ("second occurrence", lambda _: said("this anchor stands twice")),
+    (
+        r"(?:found )?(?:duplicate|incompatible|undefined tag) .+",
+        lambda _: said("a rubric needs neither directives nor tags of YAML"),
+    ),
+    (r"expected [^<]+, but found '\\x00'", lambda _: said("a value is missing")),
+    (
+        r"expected [^<]+, but found (.+)",
+        lambda found: said("{character} may not stand here without quotes", character=found[1]),
+    ),
     (r"found undefined alias (.+)", lambda found: said("the anchor {name} is not defined", name=found[1])),
     (r"found unknown escape character (.+)", lambda found: said("\\{character} is no escape", character=found[1])),
     ("but found another document", lambda _: said("a second document begins here, a rubric is one")),
@@ -94,7 +105,8 @@ def _no_yaml(error: yaml.YAMLError, text: str) -> Fault:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     found = ((re.fullmatch(pattern, problem), worded) for pattern, worded in _PROBLEMS)
-    reason = next((worded(match) for match, worded in found if match), problem)
+    unknown = said("put quotes around special characters and indent alike ({problem})", problem=problem)
+    reason = next((worded(match) for match, worded in found if match), unknown)
     before = text[: mark.index if mark is not None else getattr(error, "position", 0)]
     column = len(before) - before.rfind("\n")
     return Fault(

@@ -20,7 +20,7 @@ from scoring.core.score import score, texts
 PROFILE, COHORT = "profile", "cohort"
 CHUNK = 20_000
 MOST_FAULTS = 1_000
-# What the library finds, and how we say it; the rest is handed on as it is.
+# What the library finds, and how we say it; of the rest we say what is needed and add its words.
 _PROBLEMS: Sequence[tuple[str, Callable[[], Said]]] = (
     ("unexpected end of data", lambda: said("a quotation mark is not closed")),
     ("expected after", lambda: said("something stands between a closing quotation mark and the next comma")),
@@ -187,7 +187,8 @@ class _Table:
         try:
             return next(rows, None)
         except csv.Error as error:
-            reason = next((worded() for problem, worded in _PROBLEMS if problem in str(error)), str(error))
+            unknown = said("cells are needed, with commas between them ({problem})", problem=error)
+            reason = next((worded() for problem, worded in _PROBLEMS if problem in str(error)), unknown)
             self._fault(number, None, said("this is not CSV: {reason}", reason=reason))
         except UnicodeDecodeError as error:
             byte = f"{error.object[error.start]:#04x}"

@@ -92,6 +92,23 @@ BAD_RUBRICS = {
         swapped("small", "sm\x07all"),
         "line 1: this is not YAML: this character is not allowed in a text file (column 11)",
     ),
+    "an anchor twice": (
+        swapped("version: '1'", "version: &one '1'\nnote: &one x"),
+        "line 3: this is not YAML: this anchor stands twice (column 7)",
+    ),
+    "a directive": ("%YAML 3.0\n---\n" + RUBRIC, "line 1: this is not YAML: a rubric needs neither directives nor"),
+    "a block that is marked wrongly": (
+        swapped("version: '1'", "version: |x"),
+        "line 2: this is not YAML: 'x' may not stand here without quotes (column 11)",
+    ),
+    "an anchor without a name": (
+        swapped("version: '1'", "version: &"),
+        "line 2: this is not YAML: '\\n' may not stand",
+    ),
+    "a list that ends in a mapping": (
+        "[a: b]\n? e",
+        "line 2: this is not YAML: put quotes around special characters and indent alike (expected '<document start>'",
+    ),
     "another encoding": (RUBRIC.replace("small", "北").encode("gb18030"), "the file is not UTF-8 (byte 9)"),
     "UTF-16": (RUBRIC.encode("utf-16"), "the file is not UTF-8 (byte 1)"),
     "an empty file": ("", "the rubric is empty"),
@@ -210,7 +227,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capfd: pytest.C
         with pytest.raises(SystemExit) as stopped:
             call_command("score_table", rules, rows, out=out)
         assert stopped.value.code == 2
-        assert capfd.readouterr() == ("", f"{out}: {reason}\n")
+        assert capfd.readouterr() == ("", f"{out}: this file cannot be read or written ({reason})\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "rows.csv", "rules.yaml"]
 
 
@@ -223,4 +240,6 @@ def test_the_process_itself_leaves_with_code_2(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{tmp_path / 'absent.yaml'}: No such file or directory\n"
+    assert (
+        done.stderr == f"{tmp_path / 'absent.yaml'}: this file cannot be read or written (No such file or directory)\n"
+    )

@@ -14,6 +14,7 @@ from django.utils import translation
 
 from scoring.core.reader import load
 from scoring.core.rubric import Fault, RubricError
+from scoring.core.said import said
 from scoring.core.table import CellFault, TableError, read_table, score_rows
 from scoring.errors import told
 
@@ -53,10 +54,10 @@ class Command(BaseCommand):
         except TableError as error:
             self._refuse(table, error.faults, language)
         except OSError as error:
-            self.stderr.write(f"{error.filename or ''}: {error.strerror or error}")
-            sys.exit(REFUSED)
+            reason = said("this file cannot be read or written ({problem})", problem=error.strerror or error)
+            self._refuse(error.filename or table, [CellFault(None, None, reason)], language)
 
-    def _refuse(self, path: Path, faults: Iterable[Fault | CellFault], language: str) -> None:
+    def _refuse(self, path: Path | str, faults: Iterable[Fault | CellFault], language: str) -> None:
         with translation.override(language):
             for fault in faults:
                 self.stderr.write(f"{path}: {told(fault.sentence())}")
