@@ -154,6 +154,7 @@ LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "ecosystem.formats"
 # The words of templates/; each app carries its own.
 LOCALE_PATHS = [BASE_DIR / "locale"]
 

@@ -125,6 +125,8 @@ def test_nothing_is_not_zero() -> None:
 def test_days_and_names() -> None:
     assert rendered("{{ d|day }}", d=date(2022, 6, 30)) == "30 Jun 2022"
     assert rendered("{{ d|day }}", "zh-hans", d=date(2022, 6, 30)) == "2022年6月30日"
+    assert rendered("{{ d }}", d=date(2022, 6, 30)) == "30 Jun 2022"  # as in the admin
+    assert rendered("{{ d }}", "zh-hans", d=date(2022, 6, 30)) == "2022年6月30日"
     names = {"zh-hans": "供应链", "en": "Supply chain"}
     assert rendered("{{ n|bilingual }}", n=names) == "Supply chain"
     assert rendered("{{ n|bilingual }}", "zh-hans", n=names) == "供应链"
