@@ -209,6 +209,8 @@ class _Reader:
         self.providers, self.as_of, self.known = providers, as_of, known
         self.began = np.array([known.beginnings.get(one, as_of) for one in providers.tolist()], dtype=np.int64)
         self.stocks: dict[tuple[str, int], Ints] = {}
+        self.flow_states: dict[tuple[bytes | None, int], NDArray[np.int8]] = {}  # by days delivered, and the window's
+        self.written = sql.Literal("{" + ",".join(map(str, providers.tolist())) + "}")
         self.read_together: frozenset[str] = frozenset()  # delivered states of which a day is read in one query
 
     def days_delivered(self, measure: Measure) -> Ints | None:
@@ -226,6 +228,13 @@ class _Reader:
             states[:] = State.NOT_APPLICABLE
             return states
         known = self.days_delivered(measure)
+        key = None if known is None else known.tobytes(), days
+        if key not in self.flow_states:
+            self.flow_states[key] = self._flow_state(known, days)
+        return self.flow_states[key]
+
+    def _flow_state(self, known: Ints | None, days: int) -> NDArray[np.int8]:
+        states = np.full(len(self.providers), State.NO_DATA, dtype=np.int8)
         if known is None:
             states[:] = State.VALUE
             return states
@@ -268,7 +277,7 @@ class _Reader:
                 sql.SQL("int8send({})").format(name) for name in (sql.Identifier("provider_id"), *names)
             ),
             day=sql.Literal(day_of(day)),
-            providers=sql.Literal("{" + ",".join(map(str, self.providers.tolist())) + "}"),
+            providers=self.written,
         )
         # Rows of one bytea each: an array per column took twice as long.
         rows = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, 1 + len(codes))
