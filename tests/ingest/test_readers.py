@@ -22,6 +22,7 @@ from providers.readers.fields import Codes, as_date, days, numbers
 from providers.readers.lines import Lines
 from providers.readers.mapping import PLAIN, Mapping, MappingInvalid, read_mapping
 from providers.readers.plan import FactRules
+from providers.readers.rows import key_order
 from providers.readers.source import Source
 
 TODAY = date(2022, 6, 30)
@@ -175,6 +176,13 @@ def test_codes_of_one_length_are_found_in_one_piece():
     assert Codes.of(known).find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
     longer = Codes.of(known | {"M-0000001-and-more-than-two-words": 99})
     assert longer.find(data, at[:-1], at[1:]).tolist() == [known.get(code, -1) for code in wanted]
+
+
+@pytest.mark.parametrize("widest", [7, 1 << 40, 1 << 61])
+def test_keys_are_put_in_order_and_equal_ones_stay(widest: int):
+    packed = np.array([widest, 0, 5, 3, 5, 0, widest, 3], dtype=np.int64)
+    assert key_order(packed).tolist() == [1, 5, 3, 7, 2, 4, 0, 6]
+    assert key_order(packed[:0]).tolist() == []
 
 
 def test_a_fact_file_becomes_sorted_columns():

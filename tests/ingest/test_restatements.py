@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -17,6 +18,8 @@ from django.db import connection
 
 from ecosystem.models import WorkMark
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
+from providers.readers import source
+from providers.steps import apply_facts
 from providers.steps.delivery import NewerVersion
 from providers.steps.inbox import inbox, take_in
 from providers.steps.ingest import check, ingest
@@ -239,3 +242,28 @@ def test_the_watched_folder_takes_each_file_once(settings, tmp_path: Path):
     (again,) = take_in()
     assert again.pk == Batch.objects.get(file_name="day.csv", replaces=False).pk
     assert Batch.objects.count() == 3
+
+
+@pytest.mark.parametrize("held", [3, 500_000])
+def test_days_in_any_order_are_the_same_facts(held: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(source, "CHUNK", 100)
+    monkeypatch.setattr(apply_facts, "HELD_ROWS", held)
+    shops = [factories.merchant() for _n in range(3)]
+    send(f"{HEADER}2022-05-31,{shops[0].code},1000\n", key="one")
+    days = ["2022-06-02", "2022-05-31", "2022-06-03", "2022-05-30", "2022-06-01"]
+    rows = {(day, shop.pk): 1000 * n for n, day in enumerate(days) for shop in shops}
+    codes = {shop.pk: shop.code for shop in shops}
+    order = sorted(rows, key=lambda row: hash_of(*row))
+
+    batch = send(HEADER + "".join(f"{day},{codes[shop]},{rows[day, shop]}\n" for day, shop in order), key="two")
+
+    assert counts(batch) == (14, 0, 1, 0)
+    assert standing() == rows
+    assert {str(row.day): (row.rows, row.totals["gmv_paid"]) for row in DeliveredDay.objects.all()} == {
+        day: (3, 3 * value) for (day, _shop), value in rows.items()
+    }
+
+
+def hash_of(day: str, shop: int) -> str:
+    """Return what puts rows into no order, the same in every run."""
+    return hashlib.sha256(f"{day} {shop % 3}".encode()).hexdigest()
