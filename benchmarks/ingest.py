@@ -2,7 +2,9 @@
 
 ``new months`` fills months nobody delivered before; ``next days`` adds days to a month that stands; ``same`` and
 ``one percent`` send delivered days again under a new key, unchanged or with every hundredth row corrected. Each ingest
-reads CSV, checks every row, keeps history, marks providers. Medians of interleaved rounds; CPU is both processes'.
+reads CSV, checks every row, keeps history, marks providers. The keyed table has the keys that ingest meets: the
+newest month has none by subject, and what giving it to the month before costs is noted by itself. Medians of
+interleaved rounds; CPU is Python's + the database's, which work at the same time.
 Run: ``uv run python -m benchmarks.ingest [--size small|medium|large] [--rounds 3]``.
 """
 
@@ -122,6 +124,7 @@ class Bench:
         self._bind(providers, int(shops * BOUND_SHARE))
         self.wall: dict[str, list[float]] = defaultdict(list)
         self.cpu: dict[str, list[float]] = defaultdict(list)
+        self.own: dict[str, list[float]] = defaultdict(list)
         self._keys = 0
 
     def _bind(self, providers: list[Provider], shops: int) -> None:
@@ -142,7 +145,8 @@ class Bench:
         backend, own, wall = self._backend_cpu(), time.process_time(), time.perf_counter()
         work()
         self.wall[name].append(time.perf_counter() - wall)
-        self.cpu[name].append(time.process_time() - own + self._backend_cpu() - backend)
+        self.own[name].append(time.process_time() - own)
+        self.cpu[name].append(self.own[name][-1] + self._backend_cpu() - backend)
 
     def _backend_cpu(self) -> float:
         pid = int(self.execute("SELECT pg_backend_pid()"))
@@ -210,15 +214,14 @@ class Bench:
         for table in (f"{name}_history", "providers_deliveredday", "ecosystem_workmark", "bare"):
             self.execute(f"TRUNCATE {table}")
 
-    def months(self) -> None:
-        """Make January and February, empty and with their key."""
+    def begin(self, month: date) -> None:
+        """Make a month, empty and with its key, and key by subject the one before."""
         from django.db import transaction
 
         from providers.partitions import attach_month, new_month
 
         with transaction.atomic():
-            for month in (FIRST, date(2021, 2, 1)):
-                attach_month(self.table._meta.db_table, new_month(self.table._meta.db_table, month), month)
+            attach_month(self.table._meta.db_table, new_month(self.table._meta.db_table, month), month)
 
 
 def round_of(bench: Bench, january: Columns, february: Columns, corrected: bytes) -> None:
@@ -231,8 +234,9 @@ def round_of(bench: Bench, january: Columns, february: Columns, corrected: bytes
     bench.execute("TRUNCATE bare")
     bench.measure("bare COPY of nine days", lambda: bench.copy("bare", february, february_rows))
     bench.empty()
-    bench.months()
+    bench.begin(FIRST)
     bench.measure("keyed COPY of a month", lambda: bench.copy(name, january, january_rows))
+    bench.measure("key by subject of a month", lambda: bench.begin(date(2021, 2, 1)))
     bench.measure("keyed COPY of nine days", lambda: bench.copy(name, february, february_rows))
     bench.empty()
     bench.measure("ingest of a new month", lambda: bench.ingest(january_csv))
@@ -278,7 +282,8 @@ def judge(size: str, rounds: int) -> int:
     rows = {"month": 31 * shops, "nine": 9 * shops, "next": 8 * shops}
     for name, seconds in bench.wall.items():
         count = rows["nine" if "nine" in name else "next" if "next" in name else "month"]
-        print(f"{name}: {count:,} rows, wall {median(seconds):.2f} s, CPU {median(bench.cpu[name]):.2f} s")
+        own, both = median(bench.own[name]), median(bench.cpu[name])
+        print(f"{name}: {count:,} rows, wall {median(seconds):.2f} s, CPU {own:.2f} + {both - own:.2f} s")
     missed = False
     for label, limit, work, share, target in (
         ("new_month/keyed", "keyed COPY of a month", "ingest of a new month", 1.0, KEYED),
