@@ -57,7 +57,7 @@ class ScoreQuerySet(models.QuerySet["Score"]):
 
 
 class Score(models.Model):
-    """The published numbers of one provider in one run; immutable once the run is (migration ``frozen_rows``)."""
+    """The published numbers of one provider in one run; immutable once the run is published (in the database)."""
 
     class Status(models.TextChoices):
         """Not rated is not a low score."""
