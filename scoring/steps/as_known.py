@@ -1,8 +1,7 @@
 """What one provider's windows would hold in worlds between two scores: other days, bindings or facts as known before.
 
-Each world is rolled up by the same step as the real one, from the first day on which it differs from the world before.
-Inside a transaction that is always rolled back, temporary relations stand in front of the tables of the same name,
-holding only what reaches the provider; nothing is written.
+Each world is rolled up by the same code as the real one. Inside a transaction that is always rolled back, temporary
+relations stand in front of the tables of the same name, holding only what reaches the provider; nothing is written.
 A world's causes: with ``data`` the window is the later one, with ``bindings`` those of the later score hold, with
 ``restatements`` facts about days before the earlier score are as the later one knew them.
 
@@ -16,8 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, cast
+from itertools import combinations
+from typing import Any
 
+import numpy as np
 from django.db import connection, transaction
 from psycopg import sql
 
@@ -25,13 +26,11 @@ from providers.models import FACTS, HISTORY
 from providers.models.facts import key_columns
 from scoring.core.formula import Operand
 from scoring.core.inputs import Inputs
-from scoring.steps.roll_up import roll_up
+from scoring.steps.roll_up import rebuild
 from scoring.steps.room_months import delivered_months, refresh
 from scoring.steps.windows import Known, window_table
 
 DATA, BINDINGS, RESTATEMENTS = "data", "bindings", "restatements"
-# One cause apart from one to the next, so that little is rolled up again.
-HAPPENED = tuple(map(frozenset[str], ((BINDINGS, RESTATEMENTS), (RESTATEMENTS,), (), (BINDINGS,))))
 ROLLED = ("provider_cum", "provider_stock", "provider_person_cum")
 ABOUT_ROOMS = ("fact_live_streamer", "fact_sales_merchant")  # what the months of rooms are made of
 
@@ -85,15 +84,15 @@ rooms AS (SELECT id, merchant_id FROM providers_streamer WHERE merchant_id IN (S
 SELECT ARRAY(SELECT id FROM own WHERE id IS NOT NULL UNION SELECT merchant_id FROM rooms WHERE merchant_id IS NOT NULL
     ORDER BY 1), ARRAY(SELECT id FROM rooms ORDER BY 1)
 """
-_STANDING = "SELECT {columns} FROM {source} WHERE day < %(until)s AND ({reached})"
-# Rows of known batches, and those that unknown ones replaced or took away.
+_STANDING = "SELECT {columns} FROM {schema}.{table} WHERE day < %(until)s AND ({reached})"
 _STOOD = """
-SELECT DISTINCT ON ({key}) {columns} FROM (
-    SELECT {columns}, 0 AS replaced FROM {source} WHERE day < %(until)s AND ({reached}) AND batch_id <> ALL(%(late)s)
+SELECT {columns} FROM (SELECT DISTINCT ON ({key}) {columns} FROM (
+    SELECT {columns}, 0 AS replaced FROM {schema}.{table} WHERE day < %(until)s AND ({reached})
+        AND batch_id <> ALL(%(late)s)
     UNION ALL SELECT {columns}, 1 FROM {schema}.{history} WHERE day < %(until)s AND ({reached})
         AND batch_id <> ALL(%(late)s) AND (superseded_by = ANY(%(late)s)
             OR superseded_by = batch_id AND batch_id = ANY(%(undone)s))
-) AS version ORDER BY {key}, replaced DESC, batch_id DESC
+) AS version ORDER BY {key}, replaced DESC, batch_id DESC) AS stood
 """
 # Whether benchmarks were frozen after a moment, or something about the provider waits to be rolled up.
 _LEARNT_SINCE = """
@@ -109,23 +108,15 @@ _TURNED = (
     "CREATE TEMP VIEW {then} AS SELECT * FROM {known} WHERE day < {first}"
     " UNION ALL SELECT * FROM {now} WHERE day >= {first}"
 )
-_OWN = "INSERT INTO pg_temp.providers_provider SELECT * FROM {schema}.providers_provider WHERE id = {provider}"
-_ROLLED = "INSERT INTO pg_temp.{name} SELECT * FROM {schema}.{name} WHERE provider_id = {provider} AND day < {until}"
 _BENCHMARKS = (
     "CREATE TEMP VIEW scoring_benchmark_now AS SELECT * FROM {schema}.scoring_benchmark WHERE frozen_at <= {after}",
     "CREATE TEMP VIEW scoring_benchmark_then AS SELECT * FROM {schema}.scoring_benchmark"
     " WHERE frozen_at <= CASE WHEN month < {first} THEN {before} ELSE {after} END",
 )
 _DIFFER = (
-    "SELECT {what} FROM ((SELECT {columns} FROM {one} EXCEPT SELECT {columns} FROM {other})"
-    " UNION ALL (SELECT {columns} FROM {other} EXCEPT SELECT {columns} FROM {one})) AS differing"
+    "SELECT EXISTS ((SELECT {what} FROM {one} EXCEPT SELECT {what} FROM {other})"
+    " UNION ALL (SELECT {what} FROM {other} EXCEPT SELECT {what} FROM {one}))"
 )
-# A binding that only ends on another day differs from the earlier of the two on.
-_REBOUND = """
-SELECT min(CASE WHEN to_jsonb(one) - 'period' = to_jsonb(other) - 'period' AND lower(one.period) = lower(other.period)
-    THEN least(upper(one.period), upper(other.period)) ELSE least(lower(one.period), lower(other.period)) END)
-FROM {one} one FULL JOIN {other} other USING (id) WHERE one IS DISTINCT FROM other
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +139,12 @@ def worlds(provider_id: int, operands: Iterable[Operand], before: Moment, after:
         stage.fill()
         rolled: dict[frozenset[str], tuple[Inputs, Inputs]] = {}
         known: dict[bool, Known] = {}  # what was delivered, by whether the restatements happened
-        for happened in HAPPENED:
-            same = happened.intersection(stage.since)
+        for happened in sorted(_subsets((BINDINGS, RESTATEMENTS)), key=len, reverse=True):
+            same = happened - stage.idle
             if same not in rolled:
                 if rolled or not stage.stands:
                     stage.show(same)
+                    rebuild(np.array([provider_id], dtype=np.int64))
                 knows = RESTATEMENTS in same
                 known[knows] = known[knows].rebound() if knows in known else Known.load([provider_id])
                 rolled[same] = (
@@ -161,6 +153,11 @@ def worlds(provider_id: int, operands: Iterable[Operand], before: Moment, after:
                 )
             found[happened], found[happened | {DATA}] = rolled[same]
     return found
+
+
+def _subsets(causes: tuple[str, ...]) -> Iterator[frozenset[str]]:
+    for size in range(len(causes) + 1):
+        yield from map(frozenset, combinations(causes, size))
 
 
 @contextmanager
@@ -181,8 +178,7 @@ def _aside() -> Iterator[str]:
 class _Stage:
     """The temporary relations: ``…_now`` as the later score knew them, ``…_then`` as the earlier one did.
 
-    since: causes that changed anything, with the first day they did; stands: the later score knew all that the portal
-    knows and has rolled up; shown: the world last shown, whose totals stand.
+    idle: causes that changed nothing; stands: the later score knew all that the portal knows and has rolled up.
     """
 
     schema: str
@@ -193,54 +189,39 @@ class _Stage:
     rooms: tuple[int, ...] = ()
     late: Mapping[str, Unknown] = field(default_factory=dict)
     early: Mapping[str, Unknown] = field(default_factory=dict)
-    since: Mapping[str, date] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset()
     stands: bool = False
-    shown: frozenset[str] | None = None
-    rooms_known: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
 
     def fill(self) -> None:
-        """Set aside what the scores knew otherwise than the tables say; note since when causes changed anything."""
+        """Set aside what the scores knew otherwise than the tables say; note the causes that changed nothing."""
         self._find_subjects()
         self.late, self.early = self._unknown(self.after), self._unknown(self.before)
         bound, bound_since = self._bindings()
         stands, aside = self._unchanged()
         self._run(*stands)
-        restated = _first(*map(self._fact, aside), self._benchmarks())
-        delivered = self._delivered()
-        moved = {BINDINGS: bound, RESTATEMENTS: restated and _first(restated, delivered)}
-        self.since = {cause: day for cause, day in moved.items() if day is not None}
-        self.stands = not (
-            self.late or bound_since or self._value(sql.SQL(_LEARNT_SINCE), **self._parameters(self.after))
-        )
+        restated = any([*map(self._fact, aside), self._benchmarks()])
+        self._delivered()
+        self.idle = frozenset(cause for cause, moved in ((BINDINGS, bound), (RESTATEMENTS, restated)) if not moved)
+        self.stands = not (self.late or bound_since or self._true(_LEARNT_SINCE, **self._parameters(self.after)))
 
     def show(self, happened: frozenset[str]) -> None:
-        """Put the relations of a world in front of the tables, and roll up what is different in it."""
-        knows = "then" if RESTATEMENTS in self.since.keys() - happened else "now"
+        """Put the relations of a world in front of the tables."""
+        knows = "now" if RESTATEMENTS in happened or RESTATEMENTS in self.idle else "then"
         views = {name: f"{name}_{knows}" for name in ("providers_deliveredday", "scoring_benchmark", *_fact_tables())}
         self._run(*(self._made(_VIEW, name=name, source=source) for name, source in views.items()))
-        if knows not in self.rooms_known:
+        if knows not in self.shown:
             self._room_months(knows)
         bound = "bindings_now" if BINDINGS in happened else "bindings_then"
         self._run(
             self._made(_VIEW, name="providers_binding", source=bound),
             self._made(_VIEW, name="room_month", source=f"room_month_{knows}"),
+            *(self._made("DELETE FROM pg_temp.{name}" if self.shown else _EMPTY, name=name) for name in ROLLED),
         )
-        if self.shown is None:
-            self._totals()
-        since = date.min if self.shown is None else min(self.since[cause] for cause in self.shown ^ happened)
-        roll_up({str(self.provider_id): since})
-        self.shown = happened
-
-    def _totals(self) -> None:
-        """Put the provider alone and its totals in front, empty where tables know more than the later score."""
-        self._run(*(self._made(_EMPTY, name=name) for name in ("providers_provider", *ROLLED)), self._made(_OWN))
-        if self.stands:
-            self._run(*(self._made(_ROLLED, name=name) for name in ROLLED))
-            self.shown = frozenset(self.since)
+        self.shown.add(knows)
 
     def _room_months(self, knows: str) -> None:
         """Lay the months of rooms aside: as they stand, or refreshed where facts about rooms were known otherwise."""
-        self.rooms_known.add(knows)
         aside = f"room_month_{knows}"
         if not any(name in (self.late if knows == "now" else self.early) for name in ABOUT_ROOMS):
             self._run(self._stands(aside, "room_month", day="month"))
@@ -260,39 +241,30 @@ class _Stage:
             cursor.execute(_UNKNOWN, self._parameters(moment))
             return {f"fact_{feed}_{subject}": (late, undone) for feed, subject, late, undone in cursor.fetchall()}
 
-    def _bindings(self) -> tuple[date | None, bool]:
-        """Set the bindings aside; tell since when the two scores' differ, and whether the later one's and today's."""
+    def _bindings(self) -> tuple[bool, bool]:
+        """Set the bindings aside; tell whether the two scores stand on different ones, and the later and today's."""
         self._keep("bindings_now", _BINDINGS_KNOWN, self.after)
         self._keep("bindings_known", _BINDINGS_KNOWN, self.before)
         self._keep("bindings_then", _BINDINGS_THEN, self.before)
         self._keep("bindings_today", _BINDINGS_KNOWN, self.after, cut_off="infinity")
-        now, then, today = (f"bindings_{when}" for when in ("now", "then", "today"))
-        rebound = (self._value(self._made(_REBOUND, one=now, other=other)) for other in (then, today))
-        since, bound_since = cast("Iterator[date | None]", rebound)
-        return since, bound_since is not None
+        return self._differ("bindings_now", "bindings_then"), self._differ("bindings_now", "bindings_today")
 
-    def _benchmarks(self) -> date | None:
-        """Set benchmarks aside; those of months since the earlier score are always the later one's.
-
-        Days before the first month that has any are measured against that one, so others change everything.
-        """
+    def _benchmarks(self) -> bool:
+        """Set benchmarks aside; those of months since the earlier score are always the later one's."""
         self._run(*map(self._made, _BENCHMARKS))
-        differ = self._differ("scoring_benchmark_now", "scoring_benchmark_then", "min(id)", "id")
-        return date.min if differ else None
+        return self._differ("scoring_benchmark_now", "scoring_benchmark_then", "id")
 
-    def _delivered(self) -> date | None:
-        """Set delivered days aside; those from the earlier score on are always the later one's; tell since when."""
+    def _delivered(self) -> None:
+        """Set delivered days aside; those from the earlier score on are always the later one's."""
         now, then = "providers_deliveredday_now", "providers_deliveredday_then"
         if self.late:
             self._keep(now, _DELIVERED, self.after)
         else:
             self._run(self._stands(now, "providers_deliveredday"))
-        if not self.early:
-            self._run(self._made(_VIEW, name=then, source=now))
-            return None
-        self._keep("providers_deliveredday_known", _DELIVERED, self.before)
-        self._run(self._made(_TURNED, then=then, known="providers_deliveredday_known", now=now))
-        return cast("date | None", self._differ(now, then))
+        if self.early:
+            self._keep("providers_deliveredday_known", _DELIVERED, self.before)
+        known = "providers_deliveredday_known" if self.early else now
+        self._run(self._made(_TURNED, then=then, known=known, now=now))
 
     def _unchanged(self) -> tuple[list[sql.Composable], list[str]]:
         """Return views of the tables of facts that both scores knew as they stand, and the names of the others."""
@@ -306,22 +278,17 @@ class _Stage:
                 views.append(self._made(_VIEW, name=f"{name}_then", source=f"{name}_now"))
         return views, others
 
-    def _fact(self, name: str) -> date | None:
-        """Set one table's facts aside as known at both cut-offs; tell since when those of the days before differ."""
-        now, then = f"{name}_now", f"{name}_then"
-        table = sql.SQL("{}.{}").format(sql.Identifier(self.schema), sql.Identifier(name))
-        self._facts(now, name, self._stood(name, table, self.late), self.after, self.late)
-        if name not in self.early:
-            self._run(self._made(_VIEW, name=then, source=now))
-            return None
-        known = self._stood(name, sql.Identifier(now), self.early)
-        turned = self._made("({known}) UNION ALL SELECT * FROM {now} WHERE day >= {first}", known=known, now=now)
-        self._facts(then, name, turned, self.before, self.early)
-        return cast("date | None", self._differ(now, then))
+    def _fact(self, name: str) -> bool:
+        """Set one table's facts aside as known at both cut-offs; tell whether those of the days before differ."""
+        now, known, then = (f"{name}_{when}" for when in ("now", "known", "then"))
+        self._known(now, name, self.after, *self.late.get(name, NOTHING))
+        self._known(known, name, self.before, *self.early.get(name, NOTHING))
+        self._run(self._made(_TURNED, then=then, known=known, now=now))
+        return self._differ(now, then)
 
-    def _stood(self, name: str, source: sql.Composable, unknown: Mapping[str, Unknown]) -> sql.Composable:
-        """Select the rows that stood at a moment: those in force of batches known, and those replaced only since."""
-        feed, subject = _fact_tables()[name]
+    def _known(self, into: str, table: str, moment: Moment, late: Sequence[int], undone: Sequence[int]) -> None:
+        """Keep the rows that stood at a moment: those in force of batches known, and those replaced only since."""
+        feed, subject = _fact_tables()[table]
         key = key_columns(feed, subject)
         reached = {
             "merchant": "merchant_id = ANY(%(merchants)s)"
@@ -329,26 +296,18 @@ class _Stage:
             "streamer": "streamer_id = ANY(%(rooms)s)",
             "provider": "provider_id = %(provider)s",
         }[subject]
-        return sql.SQL(_STOOD if name in unknown else _STANDING).format(
-            columns=_columns(name),
+        query = sql.SQL(_STANDING if not late and not undone else _STOOD).format(
+            columns=_columns(table),
             key=sql.SQL(", ").join(map(sql.Identifier, key)),
             schema=sql.Identifier(self.schema),
-            source=source,
+            table=sql.Identifier(table),
             history=sql.Identifier(HISTORY[feed, subject]._meta.db_table),
             reached=sql.SQL(reached),
         )
-
-    def _facts(
-        self, into: str, name: str, query: sql.Composable, moment: Moment, unknown: Mapping[str, Unknown]
-    ) -> None:
-        """Keep facts, indexed as their table is: the roll-up looks up subjects."""
-        late, undone = unknown.get(name, NOTHING)
         self._keep(into, query, moment, late=list(late), undone=list(undone))
+        # As the fact tables have it: the roll-up looks up subjects.
         self._run(
-            *(
-                self._made("CREATE INDEX ON {into} ({column}, day)", into=into, column=column)
-                for column in key_columns(*_fact_tables()[name])[1:]
-            ),
+            *(self._made("CREATE INDEX ON {into} ({column}, day)", into=into, column=column) for column in key[1:]),
             self._made("ANALYZE {into}", into=into),
         )
 
@@ -380,7 +339,6 @@ class _Stage:
         names = {name: sql.Identifier(part) if isinstance(part, str) else part for name, part in parts.items()}
         return sql.SQL(statement).format(
             schema=sql.Identifier(self.schema),
-            provider=sql.Literal(self.provider_id),
             first=sql.Literal(self.before.as_of),
             until=sql.Literal(self.after.as_of),
             before=sql.Literal(self.before.cut_off),
@@ -393,19 +351,14 @@ class _Stage:
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL("; ").join(statements))
 
-    def _differ(self, one: str, other: str, what: str = "min(day)", columns: str = "*") -> object:
-        """Read something of the rows that only one of two relations holds; None where there are none."""
-        return self._value(self._made(_DIFFER, one=one, other=other, what=sql.SQL(what), columns=sql.SQL(columns)))
+    def _differ(self, one: str, other: str, what: str = "*") -> bool:
+        """Tell whether two relations hold different rows."""
+        return self._true(self._made(_DIFFER, one=one, other=other, what=sql.SQL(what)))
 
-    def _value(self, query: sql.Composable, **parameters: Any) -> object:
+    def _true(self, query: str | sql.Composable, **parameters: Any) -> bool:
         with connection.cursor() as cursor:
             cursor.execute(query, parameters)
-            return cast("object", cursor.fetchone()[0])
-
-
-def _first(*days: date | None) -> date | None:
-    """Return the earliest of the days there are."""
-    return min((day for day in days if day is not None), default=None)
+            return bool(cursor.fetchone()[0])
 
 
 def _columns(table: str) -> sql.Composable:
