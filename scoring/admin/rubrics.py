@@ -33,6 +33,10 @@ class RubricForm(StepForm):
         help_text=_("Checked line by line; nothing is kept of a bad one."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].widget.attrs |= {"rows": 24, "spellcheck": "false"}
+
 
 class ConsultationForm(StepForm):
     """A period, and what providers read about the draft."""
