@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -108,7 +109,7 @@ class WorkScopeAdmin(StaffAdmin):
     """The ledger's scopes: what is in order, what will be tried again, what is parked and why."""
 
     sight = "see_work"
-    list_display = ("work", "scope", "state", "attempts", "not_before", "changed_at")
+    list_display = ("work", "named", "state", "attempts", "not_before", "changed_at")
     list_filter = ("kind", "state")
     search_fields = ("scope", "last_error")
     ordering = ("-changed_at",)
@@ -128,9 +129,25 @@ class WorkScopeAdmin(StaffAdmin):
         """Name the kind of work in the reader's language."""
         return ledger.label(row.kind)
 
+    @admin.display(description=_("what it is about"), ordering="scope")
+    def named(self, row: WorkScope) -> str:
+        """Say what the scope is about; in the file, by its number as the ledger has it."""
+        return getattr(row, "about", row.scope)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Learn what the scopes of a page are about in one go."""
+        page: ChangeList = super().get_changelist_instance(request)
+        words = ledger.about(page.result_list)
+        for row in page.result_list:
+            row.about = words[row.pk]
+        return page
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show backlog, pace, parked scopes and the last slots above the scopes."""
-        above = {"backlog": backlog(), "parked_scopes": ledger.parked()[:20], "slots": last_slots()}
+        parked = list(ledger.parked()[:20])
+        words = ledger.about(parked)
+        named = [(scope, ledger.label(scope.kind), words[scope.pk]) for scope in parked]
+        above = {"backlog": backlog(), "parked_scopes": named, "slots": last_slots()}
         return super().changelist_view(request, {"portal_above": "admin/work.html", **above})
 
     def beside(self, request: HttpRequest, row: WorkScope) -> dict[str, Any]:

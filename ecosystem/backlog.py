@@ -103,7 +103,7 @@ def explain(scope: WorkScope) -> Explanation:
     newest = marks.order_by("-pk").values_list("cause", flat=True)[:100]
     return Explanation(
         label=ledger.label(scope.kind),
-        about=ledger.about(scope.kind, scope.scope),
+        about=ledger.about([scope])[scope.pk],
         marks=found["count"],
         oldest=found["oldest"],
         causes=tuple(dict.fromkeys(newest))[:CAUSES],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -64,7 +65,7 @@ class _Kind:
     debounce: timedelta
     after: str
     label: str | Promise
-    about: Callable[[str], str]
+    about: Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -109,11 +110,11 @@ def register(
     debounce: timedelta = timedelta(0),
     after: str = "",
     label: str | Promise = "",
-    about: Callable[[str], str] = str,
+    about: Callable[[Sequence[str]], Mapping[str, str]] = lambda scopes: {},
 ) -> None:
     """Name the handler of a kind; its scopes wait ``debounce`` while scopes of the kind ``after`` are due.
 
-    ``label`` names the kind and ``about`` a scope of it to people.
+    ``label`` names the kind to people, and ``about`` those of its scopes that it knows.
     """
     _KINDS[kind] = _Kind(handler, batch_size, debounce, after, label, about)
     for known in [known for known in _SIZES if known[0] == kind]:
@@ -125,9 +126,16 @@ def label(kind: str) -> str:
     return str(_KINDS[kind].label if kind in _KINDS else "") or kind
 
 
-def about(kind: str, scope: str) -> str:
-    """Return what a scope is about, in words."""
-    return _KINDS[kind].about(scope) if kind in _KINDS else scope
+def about(scopes: Iterable[WorkScope]) -> dict[int, str]:
+    """Return what scopes are about, in words, by their ids; each kind is asked once."""
+    by_kind: dict[str, list[WorkScope]] = defaultdict(list)
+    for scope in scopes:
+        by_kind[scope.kind].append(scope)
+    words: dict[int, str] = {}
+    for kind, found in by_kind.items():
+        known = _KINDS[kind].about([scope.scope for scope in found]) if kind in _KINDS else {}
+        words |= {scope.pk: known.get(scope.scope, scope.scope) for scope in found}
+    return words
 
 
 def kinds() -> tuple[str, ...]:

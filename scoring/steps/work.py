@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
@@ -25,22 +26,24 @@ def register_work() -> None:
     """Name what works off each kind of mark, in the order of the flow."""
     ledger.register(BESIDE, beside, batch_size=2000, label=_("Who stands beside a changed binding"))
     ledger.register(ROOM_MONTH, room_months, batch_size=1, label=_("A month of every live room"))
-    ledger.register("roll_up", roll_up, batch_size=16, label=_("Daily totals of a provider"), about=_provider)
+    ledger.register("roll_up", roll_up, batch_size=16, label=_("Daily totals of a provider"), about=_providers)
     ledger.register("score", score.handle, debounce=DEBOUNCE, after="roll_up", label=_("Everybody's score of today"))
     ledger.register("tier", tier.handle, debounce=DEBOUNCE, after="score", label=_("Standings of every plan"))
-    ledger.register("run", score.handle_run, label=_("An official run"), about=_run)
+    ledger.register("run", score.handle_run, label=_("An official run"), about=_runs)
     ledger.register(
         stability.KIND, stability.handle, debounce=CALM, after="score", label=_("How firmly grades and ranks stand")
     )
 
 
-def _provider(scope: str) -> str:
-    """Name the provider of a roll-up."""
-    found = Provider.objects.filter(pk=int(scope)).first() if scope.isdecimal() else None
-    return scope if found is None else f"{found.code} {found}"
+def _providers(scopes: Sequence[str]) -> dict[str, str]:
+    """Name the providers of roll-ups."""
+    return {str(found.pk): f"{found.code} {found}" for found in Provider.objects.filter(pk__in=_numbers(scopes))}
 
 
-def _run(scope: str) -> str:
-    """Name an official run."""
-    found = Run.objects.filter(pk=int(scope)).first() if scope.isdecimal() else None
-    return scope if found is None else str(found)
+def _runs(scopes: Sequence[str]) -> dict[str, str]:
+    """Name official runs."""
+    return {str(found.pk): str(found) for found in Run.objects.filter(pk__in=_numbers(scopes))}
+
+
+def _numbers(scopes: Sequence[str]) -> list[int]:
+    return [int(scope) for scope in scopes if scope.isdecimal()]

@@ -65,6 +65,7 @@ def test_staff_see_what_is_parked_and_why() -> None:
         page = client.get(reverse("admin:ecosystem_workscope_change", args=[scope.pk])).content.decode()
     assert "Parked: a person must look" in listed
     assert "ValueError: 金额" in listed
+    assert listed.count("青禾电商（演示）") == 2, "above the list and in it"
     assert "nightly · 2022-06-30" in listed
     for words in ("Daily totals of a provider", "青禾电商（演示）", "failed or died 6 times in a row", "batch:7"):
         assert words in page
@@ -77,7 +78,7 @@ def test_the_page_reads_alike_however_much_waits() -> None:
     for many in (3, 30):
         ledger.mark("roll_up", [(str(number), None) for number in range(many)], cause="test")
         for number in range(many):
-            WorkScope.objects.get_or_create(kind="tier", scope=str(number), state="parked")
+            WorkScope.objects.get_or_create(kind="roll_up", scope=str(number), state="parked")
         with CaptureQueriesContext(connection) as queries:
             client.get(reverse("admin:ecosystem_workscope_changelist"))
         counts.append(len(queries))
