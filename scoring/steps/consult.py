@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -103,5 +104,6 @@ def comment(consultation_id: int, *, provider_id: int, text: str, actor: User, n
         staff,
         "consultation_commented",
         params={"provider": made.provider.name, "rubric": str(consultation.rubric_version)},
+        url=reverse("admin:scoring_consultation_change", args=[consultation.pk]),
     )
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,7 +34,12 @@ def file_contest(score_id: int, *, text: str, actor: User, node: str = "") -> Co
         Verb.SCORE, "file_contest", contest, actor=actor, detail={"score": score.pk, "node": node}
     )
     staff = User.objects.filter(role__in=MAY["answer_contest"], is_active=True).order_by("pk")
-    notify(staff, "contest_filed", params={"provider": score.provider.name, "as_of_day": score.run.as_of.isoformat()})
+    notify(
+        staff,
+        "contest_filed",
+        params={"provider": score.provider.name, "as_of_day": score.run.as_of.isoformat()},
+        url=reverse("admin:scoring_contest_change", args=[contest.pk]),
+    )
     return contest
 
 
@@ -56,5 +62,6 @@ def answer_contest(contest_id: int, *, upheld: bool, answer: str, actor: User) -
         {user.pk: user for user in (contest.created_by, *members)}.values(),
         "contest_answered",
         params={"as_of_day": contest.score.run.as_of.isoformat(), "answer": contest.answer},
+        url=reverse("scoring:contests"),
     )
     return contest

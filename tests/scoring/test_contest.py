@@ -22,11 +22,12 @@ def test_a_contest_goes_to_rating_and_its_answer_comes_back() -> None:
     score = rows.score(provider, rows.run(kind="provisional", status="computed", input_digest="0" * 64))
     contest = file_contest(score.pk, text="  场次少计  ", node="L1", actor=analyst)
     assert (contest.text, contest.node, contest.provider) == ("场次少计", "L1", provider)
-    assert Notice.objects.get(user=rating).kind == "contest_filed"
+    filed = Notice.objects.get(user=rating)
+    assert (filed.kind, filed.url) == ("contest_filed", f"/admin/scoring/contest/{contest.pk}/change/")
     answer_contest(contest.pk, upheld=True, answer="已更正", actor=rating)
     contest.refresh_from_db()
     assert (contest.status, contest.answered_by) == (Contest.Status.UPHELD, rating)
-    assert {notice.user for notice in Notice.objects.filter(kind="contest_answered")} == {owner, analyst}
+    assert {notice.user for notice in Notice.objects.filter(kind="contest_answered", url="/contests/")} == {owner, analyst}
     with pytest.raises(WrongStatus):
         answer_contest(contest.pk, upheld=False, answer="no", actor=rating)
 
