@@ -27,7 +27,8 @@ def test_a_contest_goes_to_rating_and_its_answer_comes_back() -> None:
     answer_contest(contest.pk, upheld=True, answer="已更正", actor=rating)
     contest.refresh_from_db()
     assert (contest.status, contest.answered_by) == (Contest.Status.UPHELD, rating)
-    assert {notice.user for notice in Notice.objects.filter(kind="contest_answered", url="/contests/")} == {owner, analyst}
+    answered = Notice.objects.filter(kind="contest_answered", url="/contests/")
+    assert {notice.user for notice in answered} == {owner, analyst}
     with pytest.raises(WrongStatus):
         answer_contest(contest.pk, upheld=False, answer="no", actor=rating)
 
