@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.urls import reverse
+
 from ecosystem.models import User
 from ecosystem.steps.notify import notify
 from providers.models import Membership
@@ -41,6 +43,7 @@ def tell_band_changes(plan: Plan, as_of: date, before: Mapping[int, int | None])
                 "after_text": NO_BAND if standing.band is None else _names(standing.band),
                 "value_fen": standing.value,
             },
+            url=reverse("scoring:plan"),
             key=f"band:{plan.pk}:{provider_id}:{as_of}:{standing.band_id}",
         )
     return len(members)

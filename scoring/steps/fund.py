@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -81,7 +82,7 @@ def propose_grant(
     )
     _record("propose_grant", grant, actor=actor)
     finance = User.objects.filter(role__in=MAY["approve_grant"], is_active=True).exclude(pk=actor.pk).order_by("pk")
-    notify(finance, "grant_proposed", params=_params(grant, amount))
+    notify(finance, "grant_proposed", params=_params(grant, amount), url=_page(grant))
     return grant
 
 
@@ -129,7 +130,8 @@ def refuse_grant(grant_id: int, *, reason: str, actor: User) -> Grant:
         raise InvalidInput(_("A refusal needs a reason."))
     grant = _decide(grant_id, Grant.Status.REFUSED, actor=actor)
     _record("refuse_grant", grant, actor=actor, cause=reason.strip())
-    notify([grant.proposed_by], "grant_refused", params=_params(grant, grant.amount, reason=reason.strip()))
+    params = _params(grant, grant.amount, reason=reason.strip())
+    notify([grant.proposed_by], "grant_refused", params=params, url=_page(grant))
     return grant
 
 
@@ -273,10 +275,15 @@ def _params(grant: Grant, amount: int, **more: object) -> dict[str, object]:
     return {"provider": grant.provider.name, "amount_text": text, **more}
 
 
+def _page(grant: Grant) -> str:
+    return reverse("admin:scoring_grant_change", args=[grant.pk])
+
+
 def _tell(grant: Grant, kind: str, amount: int, **more: object) -> None:
     """Notify the provider's members."""
     users = User.objects.filter(memberships__provider=grant.provider_id, is_active=True).order_by("pk")
-    notify(users, kind, params=_params(grant, amount, **more), key=f"{kind}:{grant.pk}:{grant.settled_amount}")
+    key = f"{kind}:{grant.pk}:{grant.settled_amount}"
+    notify(users, kind, params=_params(grant, amount, **more), url=reverse("scoring:plan"), key=key)
 
 
 def _record(

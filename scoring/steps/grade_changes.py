@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.urls import reverse
+
 from ecosystem.models import User
 from ecosystem.steps.notify import notify
 from providers.models import Membership
@@ -45,6 +47,7 @@ def tell_grade_changes(grades: Mapping[int, str], earlier: tuple[Rubric, Inputs]
                 "score_points": None if published is None else str(published),
                 "cause_text": _main_cause(str(provider_id), earlier, scores),
             },
+            url=reverse("scoring:change"),
         )
     return len(members)
 

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -234,7 +235,7 @@ def _announce(publication: Publication, scores: list[Score]) -> None:
         provider__in=[score.provider_id for score in scores], user__is_active=True
     ).select_related("user"):
         members.setdefault(membership.provider_id, []).append(membership.user)
-    day = publication.run.as_of.isoformat()
+    day, url = publication.run.as_of.isoformat(), f"{reverse('scoring:score')}?run={publication.run_id}"
     for score in scores:
         params = {"provider": score.provider.name, "as_of_day": day}
         key = f"publication:{publication.pk}:{score.provider_id}"
@@ -242,7 +243,7 @@ def _announce(publication: Publication, scores: list[Score]) -> None:
         if not users:
             continue
         if score.published is None:
-            notify(users, "not_rated_published", params=params, key=key)
+            notify(users, "not_rated_published", params=params, url=url, key=key)
         else:
             more = {"score_points": str(score.published), "grade": score.grade}
-            notify(users, "score_published", params=params | more, key=key)
+            notify(users, "score_published", params=params | more, url=url, key=key)

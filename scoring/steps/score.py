@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -122,7 +123,8 @@ def compute_run(run_id: int) -> int:
     if first:
         AuditEntry.objects.record(Verb.SCORE, "compute_run", run, detail={"rated": run.rated, "rows": changed})
         starters = [] if run.opened_by is None else [run.opened_by]
-        notify(starters, "run_computed", params={"as_of_day": run.as_of.isoformat()})
+        url = reverse("admin:scoring_run_change", args=[run.pk])
+        notify(starters, "run_computed", params={"as_of_day": run.as_of.isoformat()}, url=url)
     return changed
 
 

@@ -81,7 +81,7 @@ def test_a_later_fact_changes_exactly_what_differs_and_names_the_cause() -> None
     assert (after.published, after.grade) == (before.published, before.grade)
     assert after.rank == 2
     notice = Notice.objects.get(user=owner)
-    assert notice.kind == "grade_changed"
+    assert (notice.kind, notice.url) == ("grade_changed", "/score/change/")
     assert (notice.params["before"], notice.params["after"]) == ("B", "A")
     assert notice.params["cause_text"] == {"zh-hans": "支付订单", "en": "Paid orders"}
 

@@ -148,7 +148,7 @@ def test_reaching_a_band_is_told_with_its_value() -> None:
     rows.drain("roll_up")
     tier_plans(rows.AS_OF, notify_members=True)
     notice = Notice.objects.get(user=owner)
-    assert notice.kind == "band_changed"
+    assert (notice.kind, notice.url) == ("band_changed", "/plan/")
     assert notice.params["before_text"] == {"zh-hans": "未达档", "en": "no tier"}
     assert notice.params["after_text"]["zh-hans"] == "年GMV 1亿–10亿元"
 

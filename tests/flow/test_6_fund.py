@@ -52,7 +52,8 @@ def test_from_a_pool_to_a_grant_and_back_into_the_figures(settings: Settings) ->
         actor=incentives,
         score_id=score.pk,
     )
-    assert Notice.objects.get(user=finance).kind == "grant_proposed"
+    notice = Notice.objects.get(user=finance)
+    assert (notice.kind, notice.url) == ("grant_proposed", f"/admin/scoring/grant/{grant.pk}/change/")
     assert not Grant.objects.visible_to(owner).exists()
     with pytest.raises(NotAllowed):
         fund.approve_grant(grant.pk, actor=incentives)

@@ -90,7 +90,7 @@ def test_from_facts_to_an_official_score() -> None:
     provisional = current.current_run()
     assert provisional is not None
     assert Score.objects.get(run=provisional).published == Decimal("95.0")
-    assert Notice.objects.filter(user=owner, kind="score_published").count() == 1
+    assert Notice.objects.get(user=owner, kind="score_published").url == f"/score/?run={run.pk}"
     assert OutboxMessage.objects.filter(recipient=owner.email).count() == 1
     assert publication.digest == publish.scores_digest(list(Score.objects.filter(run=run)))
     assert [point.is_official for point in current.history(provider.pk)] == [True]
