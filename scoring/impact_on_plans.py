@@ -48,7 +48,7 @@ class Cost:
 
 
 def tier_moves(made: Impact) -> list[tuple[Plan, list[tuple[PlanTarget, Matrix]]]]:
-    """Return for each open plan's bands how providers move between counted for quality and not.
+    """Return for each open plan's bands how providers move between counted for quality and not, where any stood.
 
     The band itself is reached by volume, which no rubric changes; a grade decides whether it counts as quality.
     """
@@ -62,7 +62,7 @@ def tier_moves(made: Impact) -> list[tuple[Plan, list[tuple[PlanTarget, Matrix]]
             if provider_id in rows:
                 reached[band_id].append(rows[provider_id])
         matrices = [(band, _quality(good[0], good[1], reached[band.pk])) for band in bands]
-        if bands:
+        if any(reached[band.pk] for band in bands):
             plans.append((plan, matrices))
     return plans
 

@@ -56,6 +56,12 @@ def count(value: int | None) -> str:
 
 
 @register.filter
+def signed_count(value: int | None) -> str:
+    """Write a difference of counts with its sign."""
+    return missing() if value is None else numerals.count_text(int(value), plus=True)
+
+
+@register.filter
 def whole(value: int | None) -> str:
     """Write a whole number in full, with separators."""
     return missing() if value is None else numerals.decimal_text(value, 0)

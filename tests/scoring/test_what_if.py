@@ -134,6 +134,7 @@ def test_a_tier_counts_for_quality_by_grade() -> None:
     band = PlanTarget.objects.create(
         plan=plan, code="band", name_zh="档", name_en="Band", value="gmv_settled_once", unit="fen", at_least=1
     )
+    assert tier_moves(tried(run, draft())) == [], "nobody stands anywhere yet"
     for place, provider in enumerate(providers[:4], start=1):
         Standing.objects.create(plan=plan, provider=provider, as_of=run.as_of, value=100, rank=place, band=band)
     later = run.as_of + timedelta(days=1)
