@@ -114,7 +114,19 @@ def rendered(text: str, language: str = "en", **context: object) -> str:
 
 
 def test_nothing_is_not_zero() -> None:
-    for name in ("money", "yuan", "count", "whole", "points", "percent", "signed", "signed_money", "signed_count", "day", "moment"):
+    for name in (
+        "money",
+        "yuan",
+        "count",
+        "whole",
+        "points",
+        "percent",
+        "signed",
+        "signed_money",
+        "signed_count",
+        "day",
+        "moment",
+    ):
         html = rendered("{{ x|" + name + " }}", x=None)
         assert "—" in html
         assert "no data" in html
