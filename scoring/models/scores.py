@@ -66,13 +66,22 @@ class Score(models.Model):
         NOT_RATED = "not_rated", _("not rated")
 
     # Both are the first column of an index below: scores of a run by rank, those of a provider as they are unique.
-    run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="scores", db_index=False)
+    # Triggers hold both to what is there, once a statement (docs/decisions/0022-scores-held-once-a-statement.md).
+    run = models.ForeignKey(
+        Run,
+        verbose_name=_("run"),
+        on_delete=models.PROTECT,
+        related_name="scores",
+        db_index=False,
+        db_constraint=False,
+    )
     provider = models.ForeignKey(
         "providers.Provider",
         verbose_name=_("provider"),
         on_delete=models.PROTECT,
         related_name="scores",
         db_index=False,
+        db_constraint=False,
     )
     # As the provider was called when it was scored, so that a list of ranks lies on a page or two of this table.
     # The newest provisional run follows a change of name (``steps/score.py``); a published one stands as it was read.

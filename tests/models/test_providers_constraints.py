@@ -15,6 +15,7 @@ from providers import credit_code
 from providers.models import Batch, Binding, OperatedSession, OperatorCertificate, Provider
 from tests import factories
 from tests.models.breaking import Cases, assert_breaks, without
+from tests.models.test_scoring_constraints import score
 
 pytestmark = [pytest.mark.server, pytest.mark.django_db]
 CASES = Cases()
@@ -483,6 +484,19 @@ def _() -> None:
 @CASES.breaks("batch_refused_has_errors")
 def _() -> None:
     factories.batch(status=Batch.Status.REFUSED)
+
+
+@CASES.breaks("provider_stays_under_scores")
+def _() -> None:
+    change(score().provider, id=0)
+
+
+@CASES.breaks("providers_not_emptied_under_scores")
+def _() -> None:
+    score()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("TRUNCATE providers_provider CASCADE")
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

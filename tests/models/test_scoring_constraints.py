@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
+from providers.models import Provider
 from scoring.models import (
     Benchmark,
     BudgetPool,
@@ -63,7 +65,8 @@ def run(status: str = "open", **fields: Any) -> Run:
 def score(of: Run | None = None, **fields: Any) -> Score:
     values: dict[str, Any] = {"status": "rated", "published": Decimal("70"), "grade": "A", "rank": 1}
     provider = fields.pop("provider", None) or factories.provider()
-    return Score.objects.create(run=of or run(), provider=provider, **factories.called(provider), **values | fields)
+    values |= {"run": of or run(), "provider": provider, **factories.called(provider)}
+    return Score.objects.create(**values | fields)
 
 
 def published_with_score() -> tuple[Run, Score]:
@@ -308,6 +311,30 @@ def _() -> None:
 def test_a_score_stays_with_its_provider() -> None:
     row = score()
     assert_breaks("scores_stay", lambda: change(row, provider=factories.provider()))
+
+
+@CASES.breaks("scores_name_what_is_there")
+def _() -> None:
+    score(run=Run(pk=0))
+
+
+def test_a_score_names_a_provider_that_is_there() -> None:
+    provider = factories.provider()
+    gone = Provider(pk=0, code=provider.code, name=provider.name, category=provider.category)
+    assert_breaks("scores_name_what_is_there", lambda: score(provider=gone))
+
+
+@CASES.breaks("run_stays_under_scores")
+def _() -> None:
+    change(score().run, id=0)
+
+
+@CASES.breaks("runs_not_emptied_under_scores")
+def _() -> None:
+    score()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("TRUNCATE scoring_run CASCADE")
 
 
 @CASES.breaks("publication_digest_is_sha256")
