@@ -47,15 +47,14 @@ def rows_within(table: str, first: date, last: date, newest: dict[str, date]) ->
     """Return, as a relation, a table's rows of the days [first, last), a subject's found by keys."""
     until = max(first, min(last, newest.get(table, last)))
     days = [until + timedelta(days=place) for place in range((last - until).days)]
-    return sql.SQL(
-        "(SELECT * FROM {table} WHERE day >= {first} AND day < {until}"
-        " UNION ALL SELECT * FROM {table} WHERE day = ANY({days}::date[]))"
-    ).format(
-        table=sql.Identifier(table),
-        first=sql.Literal(first),
-        until=sql.Literal(until),
-        days=sql.Literal("{" + ",".join(map(str, days)) + "}"),
+    keyed = sql.SQL("SELECT * FROM {} WHERE day >= {} AND day < {}").format(
+        sql.Identifier(table), sql.Literal(first), sql.Literal(until)
     )
+    by_day = sql.SQL("SELECT * FROM {} WHERE day = ANY({}::date[])").format(
+        sql.Identifier(table), sql.Literal("{" + ",".join(map(str, days)) + "}")
+    )
+    parts = [part for part, needed in ((keyed, first < until), (by_day, until < last or first == last)) if needed]
+    return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(parts))
 
 
 def missing_months(table: str, months: Iterable[date]) -> list[date]:

@@ -96,7 +96,8 @@ def append(table: str, columns: Sequence[str], rows: Ints) -> int:
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, ("day", "provider_id", *columns)))
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(_SIGNATURE + filled.tobytes() + b"\xff\xff")
+        for part in (_SIGNATURE, filled.view(np.uint8).data, b"\xff\xff"):
+            copy.write(part)
     return len(rows)
 
 

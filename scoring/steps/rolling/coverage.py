@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from psycopg import sql
 
+from providers.choices import ROLE_PRIORITY, BindingRole
 from providers.measures import Subject
 from scoring.steps.rolling.arrays import NEVER, Ints, fetch
+
+_ROLES = [*ROLE_PRIORITY, *(role for role in BindingRole.values if role not in ROLE_PRIORITY)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,54 +72,52 @@ class Cover:
         }
 
 
-def _cover(rows: Ints) -> Cover:
-    return Cover(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
-
-
-_SPANS = (
-    "SELECT provider_id, subject_id, (lower(span) - DATE '2000-01-01')::bigint,"
-    " coalesce(upper(span) - DATE '2000-01-01', {never})::bigint"
-    " FROM (SELECT provider_id, subject_id, unnest(range_agg(spans)) AS span FROM ({source}) AS found"
-    " GROUP BY provider_id, subject_id) AS carried ORDER BY 1, 2, 3"
-)
-
+# Each source gives (provider, subject, place of the role, first day, day after) of single bindings.
 _MERCHANTS = (
-    "SELECT provider_id, merchant_id AS subject_id, range_agg(period) AS spans FROM providers_binding"
-    " WHERE status = 'confirmed' AND merchant_id IS NOT NULL AND role = ANY(%(roles)s)"
-    " AND provider_id = ANY(%(providers)s) GROUP BY 1, 2"
+    "SELECT provider_id, merchant_id, array_position(%(roles)s::text[], role::text)::bigint,"
+    " (lower(period) - DATE '2000-01-01')::bigint, coalesce(upper(period) - DATE '2000-01-01', {never})::bigint"
+    " FROM providers_binding WHERE status = 'confirmed' AND merchant_id IS NOT NULL"
+    " AND provider_id = ANY(%(providers)s)"
 )
 
 # The days on which no role that goes before holds the merchant; shares are parts of what their leads hold.
 _MERCHANTS_FIRST = (
-    "SELECT found.provider_id, found.merchant_id AS subject_id,"
-    " datemultirange(found.period) - coalesce(range_agg(prior.period), '{{}}'::datemultirange) AS spans"
+    "SELECT provider_id, merchant_id, place, (lower(span) - DATE '2000-01-01')::bigint,"
+    " coalesce(upper(span) - DATE '2000-01-01', {never})::bigint FROM (SELECT found.provider_id, found.merchant_id,"
+    " array_position(%(roles)s::text[], found.role::text)::bigint AS place,"
+    " unnest(datemultirange(found.period) - coalesce(range_agg(prior.period), '{{}}'::datemultirange)) AS span"
     " FROM providers_binding found LEFT JOIN providers_binding prior ON prior.merchant_id = found.merchant_id"
     " AND prior.status = 'confirmed' AND prior.lead_id IS NULL"
     " AND array_position(%(roles)s::text[], prior.role::text) < array_position(%(roles)s::text[], found.role::text)"
     " WHERE found.status = 'confirmed' AND found.lead_id IS NULL AND found.merchant_id IS NOT NULL"
     " AND found.role = ANY(%(roles)s) AND found.provider_id = ANY(%(providers)s)"
-    " GROUP BY found.provider_id, found.merchant_id, found.id, found.period"
+    " GROUP BY found.provider_id, found.merchant_id, found.id, found.role, found.period) AS left_over"
 )
 
 # A store's own room follows its merchant on the days on which it has no binding of its own, in whatever role.
 _ROOMS = (
-    "SELECT provider_id, streamer_id AS subject_id, range_agg(period) AS spans FROM providers_binding"
-    " WHERE status = 'confirmed' AND streamer_id IS NOT NULL AND role = ANY(%(roles)s)"
-    " AND provider_id = ANY(%(providers)s) GROUP BY 1, 2"
+    "SELECT provider_id, room_id, array_position(%(roles)s::text[], role::text)::bigint,"
+    " (lower(span) - DATE '2000-01-01')::bigint, coalesce(upper(span) - DATE '2000-01-01', {never})::bigint FROM ("
+    " SELECT provider_id, streamer_id AS room_id, role, period AS span FROM providers_binding"
+    " WHERE status = 'confirmed' AND streamer_id IS NOT NULL AND provider_id = ANY(%(providers)s)"
     " UNION ALL"
-    " SELECT followed.provider_id, followed.room_id, followed.spans - coalesce((SELECT range_agg(own.period)"
-    " FROM providers_binding own WHERE own.streamer_id = followed.room_id AND own.status = 'confirmed'),"
-    " '{{}}'::datemultirange) FROM ("
-    " SELECT binding.provider_id, room.id AS room_id, range_agg(binding.period) AS spans"
+    " SELECT binding.provider_id, room.id, binding.role, unnest(datemultirange(binding.period) - coalesce("
+    "(SELECT range_agg(own.period) FROM providers_binding own WHERE own.streamer_id = room.id"
+    " AND own.status = 'confirmed'), '{{}}'::datemultirange))"
     " FROM providers_binding binding JOIN providers_streamer room ON room.merchant_id = binding.merchant_id"
-    " WHERE binding.status = 'confirmed' AND binding.role = ANY(%(roles)s)"
-    " AND binding.provider_id = ANY(%(providers)s) GROUP BY 1, 2) AS followed"
+    " WHERE binding.status = 'confirmed' AND binding.provider_id = ANY(%(providers)s)) AS carried"
 )
 
 
-def _spans(source: str, providers: Iterable[int], roles: Sequence[str]) -> Cover:
-    query = sql.SQL(_SPANS).format(source=sql.SQL(source).format(), never=sql.Literal(NEVER))
-    return _cover(fetch(query, 4, {"roles": list(roles), "providers": [int(provider) for provider in providers]}))
+def _united(spans: Ints) -> Cover:
+    """Unite (provider, subject, lo, hi) rows that overlap or touch, for each provider and subject."""
+    spans = spans[np.lexsort(spans.T[::-1])]
+    group = np.cumsum(np.any(np.diff(spans[:, :2], axis=0, prepend=-1) != 0, axis=1))
+    apart = group * 4 * NEVER  # days of different groups never meet
+    reach = np.maximum.accumulate(spans[:, 3] + apart)
+    first = np.flatnonzero(np.append(True, (spans[:, 2] + apart)[1:] > reach[:-1])[: len(spans)])
+    last = np.append(first[1:], len(spans)) - 1 if len(first) else first
+    return Cover(spans[first, 0], spans[first, 1], spans[first, 2], (reach - apart)[last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +131,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """What some providers carry; each set of roles is looked up once."""
+    """What some providers carry; bindings are looked up once, and each set of roles is united once."""
 
     providers: Ints
+    bound: dict[str, Ints] = field(default_factory=dict)
     found: dict[tuple[str, tuple[str, ...]], Cover] = field(default_factory=dict)
 
     def merchants(self, roles: Sequence[str]) -> Cover:
         """Return the spans in which merchants are bound in any of the roles."""
         return self._cover(_MERCHANTS, roles)
 
-    def merchants_first(self, roles: Sequence[str]) -> Cover:
-        """Return the spans in which merchants are bound in the first of the roles that anybody holds."""
-        return self._cover(_MERCHANTS_FIRST, roles)
+    def merchants_first(self) -> Cover:
+        """Return the spans in which merchants are bound in the first of the roles, by priority, that anybody holds."""
+        return self._cover(_MERCHANTS_FIRST, ROLE_PRIORITY)
 
     def rooms(self, roles: Sequence[str]) -> Cover:
         """Return the spans in which rooms are bound in any of the roles, directly or by following their merchant."""
@@ -154,5 +156,13 @@ class Carriers:
     def _cover(self, source: str, roles: Sequence[str]) -> Cover:
         key = (source, tuple(sorted(roles)))
         if key not in self.found:
-            self.found[key] = _spans(source, self.providers, roles)
+            bound = self._bound(source)
+            chosen = np.isin(bound[:, 2], [_ROLES.index(role) + 1 for role in roles])
+            self.found[key] = _united(bound[chosen][:, [0, 1, 3, 4]])
         return self.found[key]
+
+    def _bound(self, source: str) -> Ints:
+        if source not in self.bound:
+            query = sql.SQL(source).format(never=sql.Literal(NEVER))
+            self.bound[source] = fetch(query, 5, {"roles": _ROLES, "providers": self.providers.tolist()})
+        return self.bound[source]

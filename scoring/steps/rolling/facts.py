@@ -20,7 +20,7 @@ from providers.models.facts import key_columns
 from scoring.steps.benchmarks import Rates, rates
 from scoring.steps.rolling.arrays import UNKNOWN, Ints, day_of, fetch, number
 from scoring.steps.rolling.coverage import Cover, Part
-from scoring.steps.rolling.days import Days
+from scoring.steps.rolling.days import IN_ROOMS, Days
 from scoring.steps.rolling.expected import EXPECTATIONS, Expectation
 from scoring.steps.rolling.settled import FEED, settled_parts
 from scoring.steps.rolling.shared import Ways, excess, span_of
@@ -28,12 +28,10 @@ from scoring.steps.rolling.shared import Ways, excess, span_of
 _CARRIED = (
     "SELECT carried.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums}"
     " FROM unnest(%(provider)s::bigint[], %(subject)s::bigint[], %(lo)s::int[], %(hi)s::int[], %(flags)s::int[])"
-    " AS carried(provider_id, subject_id, lo, hi, flags) JOIN LATERAL (SELECT * FROM {facts} AS found"
-    " WHERE found.{key} = carried.subject_id {bound} OFFSET 0)"
-    " AS fact ON fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi"
+    " AS carried(provider_id, subject_id, lo, hi, flags) JOIN {facts} AS fact ON fact.{key} = carried.subject_id"
+    " AND fact.day >= DATE '2000-01-01' + carried.lo AND fact.day < DATE '2000-01-01' + carried.hi"
     " {rates} {unless} GROUP BY 1, 2"
 )
-_OF_ROOMS = "AND found.streamer_id <> 0"  # names the key of rows that have a room
 # The single rows of shared subjects, which are few.
 _ROWS = (
     "WITH shared AS MATERIALIZED (SELECT span.subject_id, DATE '2000-01-01' + laid.day AS day"
@@ -49,10 +47,7 @@ _UNLESS_BY_MERCHANT = (
     " AND other.subject_id = fact.merchant_id AND fact.day >= DATE '2000-01-01' + other.lo"
     " AND fact.day < DATE '2000-01-01' + other.hi)"
 )
-_OWN = (
-    "SELECT fact.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {facts} AS fact"
-    " WHERE fact.provider_id = ANY(%(providers)s) GROUP BY 1, 2"
-)
+_OWN = "SELECT fact.provider_id, (fact.day - DATE '2000-01-01')::bigint, {sums} FROM {facts} AS fact GROUP BY 1, 2"
 _RATES = (
     "JOIN {subjects} AS about ON about.id = fact.{key} LEFT JOIN unnest(%(r_month)s::date[], %(r_category)s::text[],"
     " {arrays}) AS rate(month, category, {columns})"
@@ -65,8 +60,8 @@ _RATE = {"numerator": "numeric", "denominator": "numeric", "times": "bigint", "o
 
 def _own(days: Days, feed: str, subject: Subject, sums: Sequence[sql.Composable]) -> Ints:
     """Sum the facts about the providers themselves."""
-    query = sql.SQL(_OWN).format(sums=sql.SQL(", ").join(sums), facts=days.facts(feed, subject))
-    return fetch(query, 2 + len(sums), {"providers": days.providers.tolist()})
+    query = sql.SQL(_OWN).format(sums=sql.SQL(", ").join(sums), facts=days.facts(feed, subject, days.providers))
+    return fetch(query, 2 + len(sums))
 
 
 def add_flows(days: Days) -> None:
@@ -151,9 +146,8 @@ def _carried(
         parameters |= unless.parameters("m_")
     query = sql.SQL(_CARRIED).format(
         sums=sql.SQL(", ").join(values),
-        facts=days.facts(feed, subject),
+        facts=days.facts(feed, subject, spans.subject, by=path, only="" if path == subject else IN_ROOMS),
         key=sql.Identifier(f"{path}_id"),
-        bound=sql.SQL("" if path == subject else _OF_ROOMS),
         rates=joined,
         unless=sql.SQL("" if unless is None else _UNLESS_BY_MERCHANT),
     )

@@ -8,21 +8,16 @@ from psycopg import sql
 
 from scoring.steps.rolling.arrays import Ints, day_of, fetch
 
-_LIVE = (
-    "SELECT fact.streamer_id, {values} FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT *"
-    " FROM {facts} found WHERE found.streamer_id = room.id OFFSET 0) AS fact"
-)
 _DAILY = (
-    "(fact.day - DATE '2000-01-01')::bigint, coalesce(fact.valid_sessions, 0), coalesce(fact.live_seconds, 0),"
-    " coalesce(fact.uv_private, 0) + coalesce(fact.uv_public_organic, 0) + coalesce(fact.uv_public_paid, 0)"
-    " + coalesce(fact.uv_unknown, 0)"
+    "SELECT streamer_id, (day - DATE '2000-01-01')::bigint, coalesce(valid_sessions, 0), coalesce(live_seconds, 0),"
+    " coalesce(uv_private, 0) + coalesce(uv_public_organic, 0) + coalesce(uv_public_paid, 0) + coalesce(uv_unknown, 0)"
+    " FROM {facts} AS fact"
 )
 
 
-def daily(rooms: Iterable[int], facts: sql.Composable) -> Ints:
+def daily(facts: sql.Composable) -> Ints:
     """Return (room, day, valid sessions, live seconds, viewers) of the live facts in a relation."""
-    query = sql.SQL(_LIVE).format(values=sql.SQL(_DAILY), facts=facts)
-    return fetch(query, 5, {"rooms": sorted(int(room) for room in rooms)})
+    return fetch(sql.SQL(_DAILY).format(facts=facts), 5)
 
 
 def first_sessions(rooms: Iterable[int], until: int) -> Ints:

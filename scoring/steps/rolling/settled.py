@@ -17,7 +17,7 @@ from providers.measures import Subject, catalogue
 from providers.shares import divided
 from scoring.steps.rolling.arrays import NEVER, Ints, fetch
 from scoring.steps.rolling.coverage import Cover, Part
-from scoring.steps.rolling.days import Days
+from scoring.steps.rolling.days import IN_ROOMS, Days
 from scoring.steps.rolling.persons import rewrite_persons
 from scoring.steps.rolling.shared import excess
 
@@ -25,21 +25,14 @@ FEED: tuple[str, Subject] = ("sales", "merchant")
 _NOBODY = len(ROLE_PRIORITY) + 1  # a place behind every role's
 
 _ROWS = """
-SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(merchants)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM {facts} found
-  WHERE found.merchant_id = merchant.id AND found.streamer_id > 0 OFFSET 0) AS fact
-WHERE fact.gmv_settled <> 0
+SELECT merchant_id, streamer_id, (day - DATE '2000-01-01')::bigint, gmv_settled FROM {by_merchant} AS fact
+WHERE gmv_settled <> 0
 UNION ALL
-SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(shared)s::bigint[]) AS merchant(id), LATERAL (SELECT * FROM {facts} found
-  WHERE found.merchant_id = merchant.id AND found.streamer_id = 0 OFFSET 0) AS fact
-WHERE fact.gmv_settled <> 0
+SELECT merchant_id, streamer_id, (day - DATE '2000-01-01')::bigint, gmv_settled FROM {shared} AS fact
+WHERE gmv_settled <> 0
 UNION ALL
-SELECT fact.merchant_id, fact.streamer_id, (fact.day - DATE '2000-01-01')::bigint, fact.gmv_settled
-FROM unnest(%(rooms)s::bigint[]) AS room(id), LATERAL (SELECT * FROM {facts} found
-  WHERE found.streamer_id = room.id AND found.streamer_id > 0 OFFSET 0) AS fact
-WHERE fact.gmv_settled <> 0
-  AND NOT EXISTS (SELECT FROM unnest(%(merchants)s::bigint[]) AS merchant(id) WHERE merchant.id = fact.merchant_id)
+SELECT merchant_id, streamer_id, (day - DATE '2000-01-01')::bigint, gmv_settled FROM {by_room} AS fact
+WHERE gmv_settled <> 0 AND merchant_id <> ALL(%(merchants)s::bigint[])
 """
 # Per subject the leads' spans of each role, less the spans of roles that come first: on any day at most one is left.
 _FIRST = """
@@ -85,14 +78,15 @@ class _Sold:
     def load(cls, days: Days) -> _Sold:
         """Load the rows that reach the providers, of rooms and of shared merchants."""
         sales = tuple(dict.fromkeys((*catalogue().feed_roles["sales"], *ROLE_PRIORITY)))
-        by_merchant = days.carriers.merchants(sales).within(days.lo, days.hi)
-        by_room = days.carriers.rooms(sales).within(days.lo, days.hi)
-        parameters = {
-            "merchants": np.unique(by_merchant.subject).tolist(),
-            "rooms": np.unique(by_room.subject).tolist(),
-            "shared": days.shared.merchants(),
-        }
-        return cls(*fetch(sql.SQL(_ROWS).format(facts=days.facts(*FEED)), 4, parameters).T)
+        merchants = np.unique(days.carriers.merchants(sales).within(days.lo, days.hi).subject)
+        rooms = days.carriers.rooms(sales).within(days.lo, days.hi).subject
+        shared = np.array(days.shared.merchants(), dtype=np.int64)
+        query = sql.SQL(_ROWS).format(
+            by_merchant=days.facts(*FEED, merchants, only=IN_ROOMS),
+            shared=days.facts(*FEED, shared, only="AND streamer_id = 0"),
+            by_room=days.facts(*FEED, rooms, by="streamer", only=IN_ROOMS),
+        )
+        return cls(*fetch(query, 4, {"merchants": merchants.tolist()}).T)
 
     def owners(self) -> tuple[Ints, Ints]:
         """Return the provider that counts each row, and its lead binding; 0 where nobody does."""
@@ -123,7 +117,7 @@ def settled_parts(days: Days) -> list[Part]:
     """Return what each row adds by its merchant alone: the goods, and once where no room and no share is concerned."""
     goods = catalogue().measures["gmv_settled_goods"]
     merchants = days.carriers.merchants(catalogue().roles(goods)).within(days.lo, days.hi)
-    first = days.carriers.merchants_first(ROLE_PRIORITY).within(days.lo, days.hi)
+    first = days.carriers.merchants_first().within(days.lo, days.hi)
     alone = "CASE WHEN fact.streamer_id = 0 THEN fact.gmv_settled END"
     return [
         Part(goods.code, "fact.gmv_settled", merchants),

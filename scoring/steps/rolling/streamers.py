@@ -137,7 +137,7 @@ class _Live:
 
     @classmethod
     def load(cls, rooms: dict[int, int], place: dict[int, int], days: Days) -> _Live:
-        rows = live.daily(rooms, days.facts("live", "streamer", lead=WATCHED_AHEAD))
+        rows = live.daily(days.facts("live", "streamer", np.array(list(rooms)), lead=WATCHED_AHEAD))
         lo = days.lo - WATCHED_AHEAD
         persons = np.array([place[rooms[room]] for room in rows[:, 0].tolist()], dtype=np.int64)
         arrays = []
