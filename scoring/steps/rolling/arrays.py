@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,20 @@ def fetch(query: sql.Composable, width: int, params: dict[str, Any] | None = Non
 
     The columns come as one array each: row by row, the driver's own work per row cost more than the query.
     """
-    names = [sql.Identifier(f"column_{number}") for number in range(width)]
-    statement = sql.SQL("COPY (SELECT {} FROM ({}) AS found({})) TO STDOUT (FORMAT binary)").format(
-        sql.SQL(", ").join(sql.SQL("array_agg({})").format(name) for name in names), query, sql.SQL(", ").join(names)
-    )
+    statement = _in_arrays(width).format(query=query)
     # The inner cursor, because the wrapper that counts queries takes no parameters here.
     with connection.cursor() as cursor, cursor.cursor.copy(statement, _quick(params or {})) as copy:
         content = b"".join(bytes(block) for block in copy)
     return _columns(content, width)
+
+
+@cache  # a step asks some dozens of times
+def _in_arrays(width: int) -> sql.SQL:
+    names = [sql.Identifier(f"column_{number}") for number in range(width)]
+    composed = sql.SQL("COPY (SELECT {} FROM ({{query}}) AS found({})) TO STDOUT (FORMAT binary)").format(
+        sql.SQL(", ").join(sql.SQL("array_agg({})").format(name) for name in names), sql.SQL(", ").join(names)
+    )
+    return sql.SQL(composed.as_string())
 
 
 def execute(statement: sql.Composable, params: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from django.db import connection
@@ -206,14 +207,16 @@ def _excess(
     return np.concatenate(found)
 
 
+@cache  # composed once, as the text it is: a step sums every measure by every path
 def _sum(code: str) -> sql.Composable:
-    return _total(sql.SQL("fact.{}").format(sql.Identifier(code)))
+    return sql.SQL(_total(sql.SQL("fact.{}").format(sql.Identifier(code))).as_string())
 
 
 def _total(value: sql.Composable) -> sql.Composable:
     return sql.SQL("whole_sum({})").format(value)
 
 
+@cache
 def _expected(number: int, each: Expectation) -> sql.Composable:
     """Exposure × benchmark × factor of one row, half-up in whole numbers, then summed.
 
@@ -222,12 +225,13 @@ def _expected(number: int, each: Expectation) -> sql.Composable:
     exposure = sql.SQL(" + ").join(
         sql.SQL("coalesce(fact.{}, 0)").format(sql.Identifier(code)) for code in each.exposure
     )
-    return sql.SQL(
+    composed = sql.SQL(
         "whole_sum(CASE WHEN {exposure} BETWEEN 0 AND rate.{limit}"
         " THEN (({exposure}) * rate.{times} + rate.{over} / 2) / rate.{over}"
         " ELSE div(2 * ({exposure})::numeric * rate.{numerator} + rate.{denominator}, 2 * rate.{denominator})::bigint"
         " END)"
     ).format(exposure=exposure, **{name: sql.Identifier(f"{name}_{number}") for name in _RATE})
+    return sql.SQL(composed.as_string())
 
 
 def stocks(days: Days) -> tuple[list[str], dict[int, Ints]]:
