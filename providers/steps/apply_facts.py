@@ -13,15 +13,14 @@ import numpy as np
 
 from providers.measures import SUBJECTS, Subject, catalogue
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
-from providers.readers.facts import name_doubles
 from providers.readers.fields import as_date, as_number
 from providers.readers.rows import different, join_rows
 from providers.steps.copy_in import copy_in
 from providers.steps.copying import FactCopy, key_columns
-from providers.steps.standing import Comparison, compare, fetch, merge, remove
+from providers.steps.meeting import Meeting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from providers.models import FactTable
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from providers.readers.fields import Ints
     from providers.readers.rows import FactRows
 
-# Rows compared at a time with what stands: bounds the memory of a large restatement.
-COMPARED_ROWS = 500_000
 # New rows held at most until their day is read whole: rows in the order of the key cost the key the least.
 HELD_ROWS = 500_000
 
@@ -46,12 +43,12 @@ class Difference:
     rows_by_day: dict[date, int] = field(default_factory=dict)
     totals: dict[date, dict[str, int]] = field(default_factory=dict)
     days: set[date] = field(default_factory=set)
-    touched: list[dict[str, Ints]] = field(default_factory=list)
+    touched: list[list[Ints]] = field(default_factory=list)
 
-    def add(self, days: Ints, rows: int, flows: dict[str, Ints]) -> None:
-        """Count rows of these sorted days, ``rows`` (1, 0 or −1) each, with what they add to the flows."""
-        if not len(days):
-            return
+    def add(self, keys: Mapping[str, Ints], rows: int, flows: Mapping[str, Ints]) -> None:
+        """Count rows of these sorted keys, ``rows`` (1, 0 or −1) each, with what they add to the flows."""
+        self.touched.append(list(keys.values()))
+        days = keys["day"]
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         counts = np.diff(np.append(starts, len(days)))
         sums = {name: np.add.reduceat(values, starts) for name, values in flows.items()}
@@ -62,11 +59,6 @@ class Difference:
             totals = self.totals.setdefault(day, {})
             for name, values in sums.items():
                 totals[name] = totals.get(name, 0) + int(values[i])
-
-    def keys(self) -> dict[str, Ints]:
-        """Return the keys of all rows added, changed or removed."""
-        names = list(self.touched[0])
-        return {name: np.concatenate([part[name] for part in self.touched]) for name in names}
 
 
 def fact_tables(feed: str, subject: str) -> tuple[type[FactTable], type[FactTable]]:
@@ -86,21 +78,24 @@ class FactWriter:
 
     def __init__(self, batch: Batch, measures: Sequence[str], *, trusting: bool = True) -> None:
         self._batch, self._measures, self._flows = batch, list(measures), flows(measures)
-        self._table, self._history = fact_tables(batch.feed, batch.subject)
-        self._delivered = {
+        tables = fact_tables(batch.feed, batch.subject)
+        delivered = {
             as_number(day): rows
             for day, rows in DeliveredDay.objects.filter(feed=batch.feed, subject=batch.subject).values_list(
                 "day", "rows"
             )
         }
-        self._known = np.array(sorted(self._delivered), dtype=np.int64)
+        self._known = np.array(sorted(delivered), dtype=np.int64)
         self._trusting = trusting
-        self._copy = FactCopy(self._table, batch.pk, measures)
-        self._met: list[FactRows] = []
+        self._key = key_columns(tables[0])
+        self._copy = FactCopy(tables[0], batch.pk, measures)
         self._held: list[FactRows] = []
         self._newest = -1
         self._days: set[int] = set()
         self.difference = Difference()
+        self._meeting = Meeting(
+            tables, batch, measures, self._flows, delivered, self._copy, self.difference, trusting=trusting
+        )
 
     def days(self) -> list[date]:
         """Return the days that have rows."""
@@ -113,12 +108,12 @@ class FactWriter:
         self.difference.rows += len(rows)
         known = np.isin(days, self._known) if self._trusting else np.ones(len(days), dtype=np.bool_)
         if known.all():
-            self._met.append(rows)
+            self._meeting.take(rows)
         elif not known.any():
             self._hold(rows)
         else:
             met = np.isin(rows.keys["day"], days[known])
-            self._met.append(rows.only(met))
+            self._meeting.take(rows.only(met))
             self._hold(rows.only(~met))
 
     def _hold(self, rows: FactRows) -> None:
@@ -140,15 +135,8 @@ class FactWriter:
         if held:
             rows = join_rows(held).sorted()
             self._copy.take(rows)
-            self._note_added(rows)
-
-    def _note_added(self, rows: FactRows) -> None:
-        self.difference.added += len(rows)
-        self.difference.add(rows.keys["day"], 1, {name: rows.measures[name] for name in self._flows})
-        self._touch(rows.keys.values())
-
-    def _touch(self, keys: Iterable[Ints]) -> None:
-        self.difference.touched.append(dict(zip(key_columns(self._table), keys, strict=True)))
+            self.difference.added += len(rows)
+            self.difference.add(rows.keys, 1, {name: rows.measures[name] for name in self._flows})
 
     def end(self) -> None:
         """End the COPY: all parts are taken."""
@@ -156,64 +144,19 @@ class FactWriter:
         self._copy.end()
 
     def close(self) -> None:
-        """End the COPY, whatever becomes of its rows."""
+        """Leave the connection idle, whatever becomes of the rows."""
+        self._meeting.close()
         self._copy.close()
 
-    def finish(self, faults: Faults, *, restated: Sequence[date] = ()) -> None:
-        """Write what differs from what stands; of ``restated`` days, rows of the batch's source left out go."""
+    def finish(self, faults: Faults) -> None:
+        """Give new months their key, and write what differs from what stands."""
         self._copy.finish()
-        met = join_rows(self._met).sorted() if self._met else None
-        self._met = []
-        if met is not None:
-            name_doubles(met, faults)
-        if faults:
-            return
-        for days, part in self._portions(met, [as_number(day) for day in restated]):
-            standing = fetch(self._table, self._batch, self._measures, days, part, whole=bool(restated))
-            self._settle(compare(part, standing, self._measures, self._flows), part)
+        self._meeting.finish(faults)
 
-    def _portions(self, met: FactRows | None, restated: Sequence[int]) -> Iterator[tuple[list[int], FactRows | None]]:
-        """Yield delivered days and the rows about them, so many days at a time that what stands can be held."""
-        have = np.unique(met.keys["day"]).tolist() if met is not None else []
-        days: list[int] = []
-        size = 0
-        for day in sorted({*have, *(day for day in restated if day in self._delivered)}):
-            if days and size + self._delivered.get(day, 0) > COMPARED_ROWS:
-                yield days, _within(met, days)
-                days, size = [], 0
-            days.append(day)
-            size += self._delivered.get(day, 0)
-        if days:
-            yield days, _within(met, days)
-
-    def _settle(self, found: Comparison, part: FactRows | None) -> None:
-        """Write one comparison: added, changed, removed."""
-        batch, difference = self._batch, self.difference
-        if part is not None and len(found.changed):
-            changed = part.only(found.changed)
-            merge(self._table, self._history, batch, changed)
-            difference.changed += len(changed)
-            difference.add(changed.keys["day"], 0, found.flow_changes)
-            self._touch(changed.keys.values())
-        if found.removed is not None:
-            remove(self._table, self._history, batch, found.removed)
-            difference.removed += len(found.removed["day"])
-            difference.add(found.removed["day"], -1, found.flow_losses)
-            self._touch(found.removed.values())
-        if part is not None and len(found.added):
-            added = part.only(found.added)
-            copy = FactCopy(self._table, batch.pk, self._measures)
-            copy.take(added)
-            copy.finish()
-            self._note_added(added)
-
-
-def _within(rows: FactRows | None, days: Sequence[int]) -> FactRows | None:
-    """Return the sorted rows from the first to the last of the days."""
-    if rows is None:
-        return None
-    first, end = np.searchsorted(rows.keys["day"], [days[0], days[-1] + 1])
-    return rows.only(slice(int(first), int(end))) if end > first else None
+    def touched(self) -> dict[str, Ints]:
+        """Return the keys of all rows added, changed or removed."""
+        touched = self.difference.touched
+        return {name: np.concatenate([keys[place] for keys in touched]) for place, name in enumerate(self._key)}
 
 
 def add_delivered(batch: Batch, difference: Difference) -> None:

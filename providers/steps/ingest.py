@@ -221,7 +221,7 @@ def _finish(delivery: Delivery, batch: Batch, writer: FactWriter, faults: Faults
     delivered = batch.delivered_days()
     if delivery.replace:
         name_measures_left_out(batch, faults)
-    writer.finish(faults, restated=days if delivery.replace else ())
+    writer.finish(faults)
     difference = writer.difference
     if not faults and not delivery.accept_unusual:
         name_unusual_days(batch, difference, faults)
@@ -232,7 +232,7 @@ def _finish(delivery: Delivery, batch: Batch, writer: FactWriter, faults: Faults
     batch.rows_removed = difference.removed
     batch.rows_same = difference.rows - difference.added - difference.changed
     batch.days_changed = len(difference.days)
-    reached = mark_reached(batch, difference.keys()) if difference.touched else 0
+    reached = mark_reached(batch, writer.touched()) if difference.touched else 0
     if not reached and not delivered.issuperset(days):
         mark_anyone(batch, days[-1])
     batch.providers_touched = reached

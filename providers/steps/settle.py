@@ -18,6 +18,7 @@ from providers.readers.faults import Faults, UnreadableFile
 from providers.readers.source import Source
 from providers.steps.copy_in import copy_in
 from providers.steps.delivery import BatchKeyTaken
+from providers.steps.meeting import NotAsTrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,9 @@ def settle(delivery: Delivery, content: BinaryIO, apply: Callable[[Batch, bool],
     batch = _received(delivery)
     try:
         outcome = _attempt(batch, partial(apply, batch, True))
-    except (IntegrityError, UniqueViolation):
-        # A key stands twice, in the file or under a day nobody called delivered: read all of it, then compare.
+    except (IntegrityError, UniqueViolation, NotAsTrusted):
+        # A key stands twice, in the file or under a day nobody called delivered, or days come mixed: read all of it,
+        # then compare.
         content.seek(0)
         batch = _received(delivery)
         outcome = _attempt(batch, partial(apply, batch, False))

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # NULL on its way through an array; no measure can be that small.
 NOT_KNOWN = int(np.iinfo(np.int64).min)
-# A correction of fewer than a tenth of a day's rows asks for its own keys, a larger one for the days.
-SMALL_PART = 10
 
 
 @dataclass(slots=True)
@@ -49,61 +47,62 @@ class Comparison:
     flow_losses: dict[str, Ints] = field(default_factory=dict)
 
 
-def fetch(
-    table: type[FactTable],
-    batch: Batch,
-    measures: Sequence[str],
-    days: Sequence[int],
-    rows: FactRows | None,
-    *,
-    whole: bool,
-) -> Standing:
-    """Return what stands: all rows of the days for a large part of them or a restatement, else those of the keys."""
-    key = key_columns(table)
-    source = sql.SQL(
-        "(batch_id IN (SELECT id FROM providers_batch WHERE feed = {feed} AND source = {source}))::int::bigint"
-    ).format(feed=sql.Literal(batch.feed), source=sql.Literal(batch.source))
-    fields = [
-        sql.SQL("(f.day - DATE '1970-01-01')::bigint"),
-        *(sql.Identifier("f", name) for name in key[1:]),
-        *(sql.SQL("coalesce({}, {})").format(sql.Identifier("f", name), sql.Literal(NOT_KNOWN)) for name in measures),
-        *([source] if whole else []),
-    ]
-    pieces: dict[str, sql.Composable] = {
-        "sent": sql.SQL(" || ").join(sql.SQL("int8send({})").format(part) for part in fields),
-        "table": sql.Identifier(table._meta.db_table),
-        "days": sql.Literal([as_date(day) for day in days]),
-        "first": sql.Literal(as_date(days[0])),
-        "last": sql.Literal(as_date(days[-1])),
-        "key": names(key),
-    }
-    if whole or rows is None or len(rows) * SMALL_PART >= _rows_of(table, days):
-        among: sql.Composable = sql.SQL("")
-    else:
-        _stage("wanted", table, batch, FactRows(rows.subject, rows.keys, {}, {}, rows.lines))
-        among = sql.SQL("JOIN wanted USING ({key})").format(**pieces)
-    query = sql.SQL(
-        "SELECT string_agg({sent}, '') FROM {table} f {among}"
-        " WHERE f.day = ANY({days}) AND f.day BETWEEN {first} AND {last}"
-    ).format(among=among, **pieces)
-    found = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, len(fields)).astype(np.int64)
-    columns = dict(zip([*key, *measures, *(["own"] if whole else [])], np.ascontiguousarray(found.T), strict=True))
-    order = key_order(pack_keys({name: columns[name] for name in key})[0])
-    return Standing(
-        {name: columns[name][order] for name in key},
-        {name: columns[name][order] for name in measures},
-        columns["own"][order] if whole else np.zeros(len(order), dtype=np.int64),
-    )
+class Question:
+    """Asks for all rows that stand on some days; the answer may be waited for in another thread."""
 
-
-def _rows_of(table: type[FactTable], days: Sequence[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(rows), 0) FROM providers_deliveredday"
-            " WHERE feed = %s AND subject = %s AND day = ANY(%s)",
-            [table.feed, table.subject, [as_date(day) for day in days]],
+    def __init__(
+        self, table: type[FactTable], batch: Batch, measures: Sequence[str], days: Sequence[int], among: str = ""
+    ) -> None:
+        """Take delivered days in order; ``among`` names a table of the only keys wanted."""
+        self._key, self._measures, self._whole = key_columns(table), list(measures), batch.replaces
+        self._asked: psycopg.Connection[tuple[bytes | None, ...]] = connection.connection
+        source = sql.SQL(
+            "(batch_id IN (SELECT id FROM providers_batch WHERE feed = {feed} AND source = {source}))::int::bigint"
+        ).format(feed=sql.Literal(batch.feed), source=sql.Literal(batch.source))
+        fields = [
+            sql.SQL("(f.day - DATE '1970-01-01')::bigint"),
+            *(sql.Identifier("f", name) for name in self._key[1:]),
+            *(
+                sql.SQL("coalesce({}, {})").format(sql.Identifier("f", name), sql.Literal(NOT_KNOWN))
+                for name in measures
+            ),
+            *([source] if self._whole else []),
+        ]
+        self._query = sql.SQL(
+            "SELECT string_agg({sent}, '') FROM {table} f {among}"
+            " WHERE f.day = ANY({days}) AND f.day BETWEEN {first} AND {last}"
+        ).format(
+            sent=sql.SQL(" || ").join(sql.SQL("int8send({})").format(part) for part in fields),
+            table=sql.Identifier(table._meta.db_table),
+            among=sql.SQL("JOIN {} USING ({})").format(sql.Identifier(among), names(self._key))
+            if among
+            else sql.SQL(""),
+            days=sql.Literal([as_date(day) for day in days]),
+            first=sql.Literal(as_date(days[0])),
+            last=sql.Literal(as_date(days[-1])),
         )
-        return int(cursor.fetchone()[0])
+
+    def answer(self) -> Standing:
+        """Return what stands."""
+        names_of_columns = [*self._key, *self._measures, *(["own"] if self._whole else [])]
+        (value,) = row_of(self._asked, self._query)
+        found = np.frombuffer(value, dtype=">i8").reshape(-1, len(names_of_columns))
+        columns = {name: found[:, place].astype(np.int64) for place, name in enumerate(names_of_columns)}
+        (packed,) = pack_keys({name: columns[name] for name in self._key})
+        if not (packed[1:] >= packed[:-1]).all():
+            order = key_order(packed)
+            columns = {name: values[order] for name, values in columns.items()}
+        return Standing(
+            {name: columns[name] for name in self._key},
+            {name: columns[name] for name in self._measures},
+            columns["own"] if self._whole else np.zeros(len(packed), dtype=np.int64),
+        )
+
+
+def stage_keys(table: type[FactTable], batch: Batch, rows: FactRows) -> str:
+    """Copy the keys of rows into a temporary table, and return its name."""
+    _stage("wanted", table, batch, FactRows(rows.subject, rows.keys, {}, {}, rows.lines))
+    return "wanted"
 
 
 def one_value(query: sql.Composed) -> bytes:
@@ -113,8 +112,13 @@ def one_value(query: sql.Composed) -> bytes:
 
 
 def one_row(query: sql.Composed) -> list[bytes]:
+    """Return the bytea values of the one row a query gives."""
+    return row_of(connection.connection, query)
+
+
+def row_of(asked: psycopg.Connection[tuple[bytes | None, ...]], query: sql.Composed) -> list[bytes]:
     """Return the bytea values of the one row a query gives, in binary: as text they would be twice as long."""
-    with psycopg.Cursor(connection.connection) as cursor:
+    with psycopg.Cursor(asked) as cursor:
         cursor.execute(query, binary=True)
         row = cursor.fetchone()
     assert row is not None

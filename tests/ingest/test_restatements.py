@@ -19,7 +19,7 @@ from django.db import connection
 from ecosystem.models import WorkMark
 from providers.models import FACTS, HISTORY, Batch, DeliveredDay
 from providers.readers import source
-from providers.steps import apply_facts
+from providers.steps import apply_facts, meeting
 from providers.steps.delivery import NewerVersion
 from providers.steps.inbox import inbox, take_in
 from providers.steps.ingest import check, ingest
@@ -262,6 +262,41 @@ def test_days_in_any_order_are_the_same_facts(held: int, monkeypatch: pytest.Mon
     assert {str(row.day): (row.rows, row.totals["gmv_paid"]) for row in DeliveredDay.objects.all()} == {
         day: (3, 3 * value) for (day, _shop), value in rows.items()
     }
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize(("asked", "compared"), [(1, 2), (1, 500_000), (1_000_000, 500_000)])
+def test_days_compared_while_the_file_is_read_are_as_if_it_were_read_first(
+    asked: int, compared: int, mixed: bool, replace: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(source, "CHUNK", 60)
+    monkeypatch.setattr(meeting, "ASKED_ROWS", asked)
+    monkeypatch.setattr(meeting, "COMPARED_ROWS", compared)
+    shops = [factories.merchant() for _n in range(3)]
+    days = [f"2022-05-{n:02d}" for n in range(1, 7)]
+    rows = {(day, shop): 1000 for day in days for shop in shops}
+    send(HEADER + "".join(f"{day},{shop.code},{paid}\n" for (day, shop), paid in rows.items()), key="one")
+    del rows["2022-05-02", shops[0]], rows["2022-05-04", shops[2]]
+    rows |= {("2022-05-01", shops[1]): 1, ("2022-05-06", shops[2]): 2, ("2022-05-07", shops[0]): 3}
+    order = sorted(rows, key=lambda row: hash_of(row[0], row[1].pk) if mixed else row[0])
+    text = HEADER + "".join(f"{day},{shop.code},{rows[day, shop]}\n" for day, shop in order)
+
+    twice = send(f"{text}2022-05-01,{shops[1].code},1\n", key="two", replace=replace)
+    batch = send(text, key="three", replace=replace)
+
+    first = 2 + order.index(("2022-05-01", shops[1]))
+    (fault,) = twice.row_errors.all()
+    assert (twice.status, fault.row) == ("refused", len(rows) + 2)
+    assert f" {first}" in fault.reason
+    assert counts(batch) == (1, 2, 14, 2 if replace else 0)
+    assert HISTORY["sales", "merchant"].objects.filter(superseded_by=batch.pk).count() == (4 if replace else 2)
+    kept = {} if replace else {("2022-05-02", shops[0]): 1000, ("2022-05-04", shops[2]): 1000}
+    assert standing() == {(day, shop.pk): paid for (day, shop), paid in {**rows, **kept}.items()}
+    totals = {row.day.isoformat(): (row.rows, row.totals["gmv_paid"]) for row in DeliveredDay.objects.all()}
+    assert totals["2022-05-01"] == (3, 2001)
+    assert totals["2022-05-04"] == ((2, 2000) if replace else (3, 3000))
+    assert totals["2022-05-07"] == (1, 3)
 
 
 def hash_of(day: str, shop: int) -> str:
