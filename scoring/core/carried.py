@@ -73,7 +73,8 @@ def _owed(leaf: Leaf, inputs: Inputs) -> Bools:
             state = found(leaf, inputs, field).verdict.state
     except (FloatingPointError, OverflowError):
         return np.ones(size, dtype=bool)
-    return np.isin(state, (State.NO_DATA, State.STALE)) | field.doubt
+    missing: Bools = (state == State.NO_DATA) | (state == State.STALE)
+    return missing | field.doubt
 
 
 def _spread(column: Column, rows: np.ndarray[tuple[int], np.dtype[np.intp]], size: int) -> Column:

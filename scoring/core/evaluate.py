@@ -177,11 +177,7 @@ class Verdict:
 
     def __init__(self, size: int) -> None:
         self.state: States = np.zeros(size, dtype=np.int8)
-
-    @property
-    def open(self) -> Bools:
-        """Where nothing has been found wrong."""
-        return np.equal(self.state, State.VALUE)
+        self.open: Bools = np.ones(size, dtype=bool)  # where nothing has been found wrong
 
     @property
     def known(self) -> Bools:
@@ -190,13 +186,17 @@ class Verdict:
 
     def settle(self, where: Bools, state: State) -> None:
         """Decide the subjects that are still open."""
-        self.state[where & self.open] = state
+        found = where & self.open
+        if found.any():
+            self.state[found] = state
+            self.open = self.open & ~found
 
     def settle_absent(self, known: Bools, columns: Mapping[Reading, Column]) -> None:
         """Decide the subjects for which a formula over these columns has no value."""
         rows = np.flatnonzero(~known & self.open)
         if rows.size:
             self.state[rows] = absence(columns, rows)
+            self.open = self.open & known
 
 
 def _columns(leaf: Leaf, formula: Formula, inputs: Inputs, given: Column | None) -> Mapping[Reading, Column] | None:

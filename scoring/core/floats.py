@@ -8,6 +8,7 @@ Algorithms, 2nd ed., section 2.2 (standard model of floating-point arithmetic).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,8 +165,7 @@ class FloatField:
 
     def constant(self, value: Fraction) -> Floats:
         """One number, to be broadcast over a vector."""
-        nearest = value.numerator / value.denominator
-        return Floats(np.array([nearest]), 0.0 if Fraction(nearest) == value else ULP, 0.0, abs(nearest))
+        return _nearest(value)
 
     def integers(self, values: Integers) -> Floats:
         """Whole numbers."""
@@ -249,6 +249,13 @@ class FloatField:
                 self.doubt |= np.abs(left.value - right.value) <= margin + ULP * top
         elif np.any(margin):
             self.doubt |= (np.abs(left.value - right.value) <= margin + ULP * np.abs(left.value)) & (margin > 0)
+
+
+@lru_cache(maxsize=4096)
+def _nearest(value: Fraction) -> Floats:
+    """One number, to be broadcast over a vector."""
+    nearest = value.numerator / value.denominator
+    return Floats(np.array([nearest]), 0.0 if Fraction(nearest) == value else ULP, 0.0, abs(nearest))
 
 
 def _counted(values: Integers) -> Floats:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class State(IntEnum):
     DISPUTED = 5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One operand for all subjects: numerator ÷ divisor in the measure's unit.
 
@@ -68,7 +69,7 @@ class Column:
         state = [absent if value is None else State.VALUE for value in values]
         return cls.of([value.numerator for value in known], state, [value.denominator for value in known])
 
-    @property
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         """Where the cell holds a number."""
         return np.equal(self.state, State.VALUE) | np.equal(self.state, State.DISPUTED)

@@ -167,8 +167,11 @@ class Scores:
         return found
 
 
-def score(rubric: Rubric, inputs: Inputs, *, like: Scores | None = None) -> Scores:
+def score(rubric: Rubric, inputs: Inputs, *, like: Scores | None = None, shown: Sequence[str] = ()) -> Scores:
     """Score all subjects; ValueError names columns that are absent from the inputs.
+
+    shown: nodes or indicators whose published points will be asked for; what floats leave open of them is settled
+    together with the totals.
 
     like: scores of the same inputs under another rubric, such as the one a draft was made from; indicators that both
     define alike are not computed again.
@@ -188,6 +191,10 @@ def score(rubric: Rubric, inputs: Inputs, *, like: Scores | None = None) -> Scor
         with np.errstate(all="raise"):
             first = judged = judge(rubric, inputs, field, reuse=_reused(alike, like.floats if like else None))
             floats: Evaluation[Floats] | None = judged.made
+            for code in shown:
+                asked = FloatField(size)
+                _, known = _rounded(judged.made, code, asked, rubric.published_decimals)
+                field.doubt |= asked.doubt & known
     except (FloatingPointError, OverflowError):
         first, floats = judge(rubric, inputs, ExactField(size)), None
         field.doubt[:] = True

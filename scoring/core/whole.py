@@ -9,7 +9,7 @@ _WIDE = 2**63
 
 def largest(values: Integers) -> int:
     """The largest magnitude; 0 of nothing."""
-    return max(int(values.max(initial=0)), -int(values.min(initial=0)))
+    return max(int(np.maximum.reduce(values, initial=0)), -int(np.minimum.reduce(values, initial=0)))
 
 
 def times(left: Integers, right: Integers) -> Integers:

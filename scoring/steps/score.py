@@ -115,7 +115,7 @@ def compute_run(run_id: int) -> int:
             _("The inputs of %(run)s are %(found)s, frozen were %(needed)s.")
             % {"run": run, "found": inputs.sha256, "needed": run.input_digest}
         )
-    scores = score(run.rubric_version.as_core(), inputs)
+    scores = _scored(run.rubric_version.as_core(), inputs)
     changed = write_scores(run, scores)
     first = run.status == Run.Status.FROZEN
     _finish(run, scores)
@@ -140,21 +140,16 @@ def write_scores(run: Run, scores: Scores) -> int:
 
     Rows of a new run lie in the order of their ranks, so that a page of the leaderboard is a page or two of the table.
     """
-    lines = score_lines(scores)
     with connection.cursor() as cursor:
         if not Score.objects.filter(run=run).exists():
-            names, places = called(), np.where(scores.rated, scores.rank, np.iinfo(np.int64).max)
+            lines = score_lines(scores, [[str(run.pk)] * len(scores.subjects), *called(scores.subjects)])
+            order = np.argsort(np.where(scores.rated, scores.rank, np.iinfo(np.int64).max), kind="stable")
             with cursor.copy(f"COPY scoring_score (run_id, {_CALLED}, {_COLUMNS}) FROM STDIN") as copy:
-                copy.write(
-                    "".join(
-                        f"{run.pk}\t{names[scores.subjects[row]]}\t{lines[row]}"
-                        for row in np.argsort(places, kind="stable").tolist()
-                    )
-                )
+                copy.write("".join(map(lines.__getitem__, order.tolist())))
             return len(scores.subjects)
         cursor.execute(_INCOMING)
         with cursor.copy(f"COPY incoming_score ({_COLUMNS}) FROM STDIN") as copy:
-            copy.write("".join(lines))
+            copy.write("".join(score_lines(scores)))
         cursor.execute(_WRITE, [run.pk])
         changed = int(cursor.rowcount)
         cursor.execute(_LEAVE, [[LEFT], run.pk, [LEFT]])
@@ -181,7 +176,7 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
     earlier = _inputs_of(before) if notify_members and before is not None else None
     run.rubric_version, run.cut_off = version, cut_off
     run.input_digest = RunInput.objects.keep(run, content)
-    scores = score(rubric, inputs)
+    scores = _scored(rubric, inputs)
     grades = _grades(before) if earlier is not None else {}
     changed = write_scores(run, scores)
     _finish(run, scores)
@@ -190,6 +185,11 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
     if earlier is not None:
         tell_grade_changes(grades, earlier, scores)
     return run, changed
+
+
+def _scored(rubric: Rubric, inputs: Inputs) -> Scores:
+    """Score everybody, with the points of capabilities that rows show."""
+    return score(rubric, inputs, shown=[capability.code for capability in rubric.capabilities])
 
 
 def _finish(run: Run, scores: Scores) -> None:

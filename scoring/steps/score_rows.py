@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db import connection
+from psycopg import sql
 
+from providers.steps.standing import one_row
 from scoring.core.score import as_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from decimal import Decimal
+
+    from numpy.typing import NDArray
 
     from scoring.core.numbers import Bools
     from scoring.core.score import Scores, Units
@@ -23,104 +27,123 @@ type ScoreRow = tuple[int, str, Decimal | None, str, int | None, str, tuple[str,
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
+# No text of PostgreSQL holds a NUL.
+_CALLED = sql.SQL(
+    r"SELECT string_agg(int8send(id), ''), string_agg(textsend(code), '\x00'), string_agg(textsend(name), '\x00'),"
+    r" string_agg(textsend(category), '\x00') FROM (SELECT * FROM providers_provider ORDER BY id) AS provider"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared[T]:
+    """A column whose rows share few values: the values, and the place among them of each row's."""
+
+    distinct: Sequence[T]
+    places: NDArray[np.integer]
+
+    def rows(self) -> Iterator[T]:
+        return map(self.distinct.__getitem__, self.places.tolist())
+
+    def written(self, write: Callable[[T], str]) -> Iterator[str]:
+        """Write it as a column of COPY text."""
+        return _Shared(["\\N" if value is None else write(value) for value in self.distinct], self.places).rows()
 
 
 def score_rows(scores: Scores) -> Iterator[ScoreRow]:
     """Lay the scores out as rows of the table, in the order of the subjects."""
-    return zip(*_columns(scores), strict=True)
+    status, published, grade, rank, capabilities, flags = _columns(scores)
+    columns = (status.rows(), published.rows(), grade.rows(), rank.rows(), capabilities, flags.rows())
+    return zip(map(int, scores.subjects), *columns, strict=True)
 
 
 def _columns(
     scores: Scores,
 ) -> tuple[
-    Sequence[int],
-    Sequence[str],
-    Sequence[Decimal | None],
-    Sequence[str],
-    Sequence[int | None],
-    Sequence[str],
-    Sequence[tuple[str, ...]],
+    _Shared[str],
+    _Shared[Decimal | None],
+    _Shared[str],
+    _Shared[int | None],
+    Iterator[str],
+    _Shared[tuple[str, ...]],
 ]:
-    decimals, rated = scores.rubric.published_decimals, scores.rated.tolist()
-    totals = {units: as_decimal(units, decimals) for units in np.unique(scores.units).tolist()}
-    grades = [*(grade.code for grade in scores.rubric.grades), ""]  # the last one is −1, no grade
+    decimals = scores.rubric.published_decimals
     codes = [item.code for item in scores.rubric.capabilities]
     shown = [
-        _texts(code, units, known, decimals)
+        _members("{" if code is codes[0] else ", ", code, units, known, decimals, "}" if code is codes[-1] else "")
         for code, (units, known) in zip(codes, scores.shown_together(codes), strict=True)
     ]
     return (
-        [int(subject) for subject in scores.subjects],
-        ["rated" if there else "not_rated" for there in rated],
-        [totals[units] if there else None for units, there in zip(scores.units.tolist(), rated, strict=True)],
-        [grades[grade] if there else "" for grade, there in zip(scores.grade.tolist(), rated, strict=True)],
-        [rank if there else None for rank, there in zip(scores.rank.tolist(), rated, strict=True)],
-        [f"{{{', '.join(members)}}}" for members in zip(*shown, strict=True)],
+        _Shared(["not_rated", "rated"], scores.rated.astype(np.intp)),
+        _known(scores.units, scores.rated, lambda units: as_decimal(units, decimals)),
+        _Shared([*(grade.code for grade in scores.rubric.grades), ""], np.where(scores.rated, scores.grade, -1)),
+        _known(scores.rank, scores.rated, int),
+        map("".join, zip(*(column.rows() for column in shown), strict=True)),
         _flags(scores),
     )
 
 
-def _flags(scores: Scores) -> list[tuple[str, ...]]:
-    """List each subject's flags; subjects with the same ones share them."""
-    where = np.array(list(scores.flagged.values()), dtype=bool).reshape(len(scores.flagged), len(scores.subjects))
-    packed = np.packbits(where, axis=0)
-    wide, bits = len(packed), packed.tobytes("F")
-    alike = [bits[wide * row : wide * (row + 1)] for row in range(len(scores.subjects))]
+def _known[T](values: Units, known: Bools, make: Callable[[int], T]) -> _Shared[T | None]:
+    """Make something of whole numbers; None where they are not known."""
+    distinct, places = np.unique(values, return_inverse=True)
+    return _Shared([*map(make, distinct.tolist()), None], np.where(known, places, -1))
+
+
+def _flags(scores: Scores) -> _Shared[tuple[str, ...]]:
+    """List each subject's flags."""
     flags = list(scores.flagged)
-    found = {
-        key: tuple(flags[number] for number in np.flatnonzero(where[:, row]).tolist())
-        for key, row in {key: row for row, key in enumerate(alike)}.items()
-    }
-    return [found[key] for key in alike]
-
-
-def _texts(code: str, units: Units, known: Bools, decimals: int) -> list[str]:
-    """Write a capability's published points, or null, as members of a JSON object."""
-    name = json.dumps(code)
-    texts = {unit: f'{name}: "{as_decimal(unit, decimals)}"' for unit in np.unique(units[known]).tolist()}
-    nothing = f"{name}: null"
-    return [texts[unit] if there else nothing for unit, there in zip(units.tolist(), known.tolist(), strict=True)]
-
-
-def called() -> dict[str, str]:
-    """Return what every provider is called, by its id, as columns of COPY text."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id::text, code, name, category FROM providers_provider")
-        rows = cursor.fetchall()
-    if not rows:
-        return {}
-    providers, *texts = zip(*rows, strict=True)
-    return dict(zip(providers, map("\t".join, zip(*map(_escaped, texts), strict=True)), strict=True))
-
-
-def _escaped(texts: Iterable[str]) -> list[str]:
-    """Write texts as columns of COPY text; no text of PostgreSQL holds a NUL."""
-    joined = "\0".join(texts)
-    for plain, escaped in _ESCAPES.items():
-        joined = joined.replace(plain, escaped)
-    return joined.split("\0")
-
-
-def score_lines(scores: Scores) -> list[str]:
-    """Write the rows as COPY text; what many rows share is written once."""
-    providers, statuses, published, grades, ranks, capabilities, flags = _columns(scores)
-    columns = (
-        map(str, providers),
-        statuses,
-        _written(published, str),
-        _written(grades, lambda grade: _escaped([grade])[0]),
-        _written(ranks, str),
-        capabilities,  # JSON of plain codes and numbers
-        _written(flags, lambda row: f"{{{','.join(map(_word, row))}}}"),
+    where = np.zeros((len(scores.subjects), max(len(flags), 1)), dtype=bool)
+    for number, flag in enumerate(flags):
+        where[:, number] = scores.flagged[flag]
+    packed = np.packbits(where, axis=1)
+    alike: dict[bytes, int] = {}
+    places = [alike.setdefault(key, len(alike)) for key in packed.view(f"V{packed.shape[1]}").ravel().tolist()]
+    named = np.frombuffer(b"".join(alike), dtype=np.uint8).reshape(len(alike), packed.shape[1])
+    bits = np.unpackbits(named, axis=1, count=max(len(flags), 1))
+    return _Shared(
+        [tuple(flags[number] for number in np.flatnonzero(row).tolist()) for row in bits],
+        np.array(places, dtype=np.intp),
     )
-    return [f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))]
 
 
-def _written[T](values: Sequence[T | None], write: Callable[[T], str]) -> Iterator[str]:
-    texts = {value: "\\N" if value is None else write(value) for value in set(values)}
-    return map(texts.__getitem__, values)
+def _members(before: str, code: str, units: Units, known: Bools, decimals: int, after: str) -> _Shared[str]:
+    """Write a capability's published points, or null, as members of a JSON object, between these characters."""
+    points = _known(units, known, lambda unit: f'"{as_decimal(unit, decimals)}"')
+    name = json.dumps(code)
+    return _Shared([f"{before}{name}: {text or 'null'}{after}" for text in points.distinct], points.places)
+
+
+def called(subjects: Sequence[str]) -> list[list[str]]:
+    """Return what providers are called, as columns of COPY text: code, name, category."""
+    numbers, *texts = one_row(_CALLED.format())
+    ids, wanted = np.frombuffer(numbers, dtype=">i8"), np.array(subjects, dtype=np.int64)
+    places = np.searchsorted(ids, wanted)
+    if not np.array_equal(ids[places], wanted):
+        raise ValueError("a score is of a provider that is not there")
+    return [list(_Shared(_escaped(text.decode()).split("\0"), places).rows()) for text in texts]
+
+
+def _escaped(text: str) -> str:
+    """Write text as COPY text."""
+    for plain, escaped in _ESCAPES.items():
+        text = text.replace(plain, escaped)
+    return text
+
+
+def score_lines(scores: Scores, before: Sequence[Iterable[str]] = ()) -> list[str]:
+    """Write the rows as COPY text, behind columns of such text."""
+    status, published, grade, rank, capabilities, flags = _columns(scores)
+    columns = (
+        scores.subjects,
+        status.rows(),
+        published.written(str),
+        grade.written(_escaped),
+        rank.written(str),
+        capabilities,  # JSON of plain codes and numbers
+        flags.written(lambda row: f"{{{','.join(map(_word, row))}}}\n"),
+    )
+    return list(map("\t".join, zip(*before, *columns, strict=True)))
 
 
 @cache  # a rubric has few flags, a population carries hundreds of thousands
 def _word(flag: str) -> str:
-    return _escaped([f'"{flag.translate(_QUOTED)}"'])[0]
+    return _escaped(f'"{flag.translate(_QUOTED)}"')

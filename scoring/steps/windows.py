@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import repeat
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q
 from numpy.typing import NDArray
 from psycopg import sql
 
@@ -50,8 +50,10 @@ OF_REGISTERS = frozenset(
 _DELIVERED = (
     "SELECT feed, subject, measures, array_agg(day - DATE '2000-01-01') FROM providers_deliveredday GROUP BY 1, 2, 3"
 )
-_ON_DAY = (
-    "SELECT string_agg({sent}, '') FROM provider_cum WHERE day = {day} AND provider_id = ANY({providers}::bigint[])"
+_ON_DAY = "SELECT string_agg({sent}, '') FROM provider_cum WHERE day = {day} AND {wanted}"
+_WORKING = (
+    "SELECT id FROM providers_provider"
+    " WHERE approved_on < %(as_of)s AND (ended_on IS NULL OR ended_on >= %(as_of)s) ORDER BY id"
 )
 # For those without a row that day: whose totals end earlier keep what they had.
 _TOTALS = (
@@ -126,16 +128,13 @@ def window_table(
     columns |= {operand: reader.largest(operand) for operand in wanted if operand.read == "largest"}
     columns |= {operand: reader.mean(operand) for operand in wanted if operand.read == "mean"}
     columns |= reader.last([operand for operand in wanted if operand.read == "last"])
-    return Inputs(tuple(str(one) for one in ids.tolist()), {operand: columns[operand] for operand in wanted})
+    return Inputs(tuple(map(str, ids.tolist())), {operand: columns[operand] for operand in wanted})
 
 
 def working_as_of(as_of: date) -> list[int]:
     """Return the ids of providers approved before the day and not ended before it."""
-    return list(
-        Provider.objects.filter(Q(ended_on__isnull=True) | Q(ended_on__gte=as_of), approved_on__lt=as_of)
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
+    ids: list[int] = fetch(sql.SQL(_WORKING), 1, {"as_of": as_of})[:, 0].tolist()
+    return ids
 
 
 def cycle_before(as_of: date) -> date:
@@ -207,10 +206,9 @@ class _Reader:
 
     def __init__(self, providers: Ints, as_of: int, known: Known) -> None:
         self.providers, self.as_of, self.known = providers, as_of, known
-        self.began = np.array([known.beginnings.get(one, as_of) for one in providers.tolist()], dtype=np.int64)
+        self.began = np.fromiter(map(known.beginnings.get, providers.tolist(), repeat(as_of)), np.int64, len(providers))
         self.stocks: dict[tuple[str, int], Ints] = {}
         self.flow_states: dict[tuple[bytes | None, int], NDArray[np.int8]] = {}  # by days delivered, and the window's
-        self.written = sql.Literal("{" + ",".join(map(str, providers.tolist())) + "}")
         self.read_together: frozenset[str] = frozenset()  # delivered states of which a day is read in one query
 
     def days_delivered(self, measure: Measure) -> Ints | None:
@@ -277,10 +275,11 @@ class _Reader:
                 sql.SQL("int8send({})").format(name) for name in (sql.Identifier("provider_id"), *names)
             ),
             day=sql.Literal(day_of(day)),
-            providers=self.written,
+            wanted=_among(self.providers),
         )
         # Rows of one bytea each: an array per column took twice as long.
         rows = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, 1 + len(codes))
+        rows = rows[np.isin(rows[:, 0], self.providers)]
         values[:, np.searchsorted(self.providers, rows[:, 0])] = rows.T
         absent = self.providers[values[0] != self.providers].tolist()
         if absent:
@@ -384,6 +383,13 @@ class _Reader:
             found = self.stocks[one, day] = np.full(len(self.providers), UNKNOWN, dtype=np.int64)
             found[np.searchsorted(self.providers, rows[:, 0])] = rows[:, column]
         return self.stocks[code, day]
+
+
+def _among(providers: Ints) -> sql.Composable:
+    """Ask for these providers, ordered; where they fill half of a range for all in it, which costs less than a list."""
+    if len(providers) and providers[-1] - providers[0] < 2 * len(providers):
+        return sql.SQL("provider_id BETWEEN {} AND {}").format(*(sql.Literal(int(one)) for one in providers[[0, -1]]))
+    return sql.SQL("provider_id = ANY({}::bigint[])").format(sql.Literal("{" + ",".join(map(str, providers)) + "}"))
 
 
 def _stock_codes() -> frozenset[str]:
