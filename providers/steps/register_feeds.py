@@ -6,6 +6,7 @@ A code that is known is updated in the columns the file delivers; a new one is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ def _upsert(register: Register, batch: Batch, rows: list[RegisterRow]) -> Applie
     }
     new: list[models.Model] = []
     changed: list[models.Model] = []
+    replaced: list[models.Model] = []
     changed_fields: set[str] = set()
     for row in rows:
         fields = {name: _or_default(register.model, name, value) for name, value in register.fields(row.values).items()}
@@ -89,6 +91,7 @@ def _upsert(register: Register, batch: Batch, rows: list[RegisterRow]) -> Applie
             continue
         differing = {name for name, value in fields.items() if getattr(before, name) != value}
         if differing:
+            replaced.append(copy(before))
             for name in differing:
                 setattr(before, name, fields[name])
             changed.append(before)
@@ -97,7 +100,7 @@ def _upsert(register: Register, batch: Batch, rows: list[RegisterRow]) -> Applie
     if changed:
         register.model._default_manager.bulk_update(changed, sorted(changed_fields), batch_size=ROWS_AT_ONCE)
     first: dict[int, date | None] = {}
-    for provider, day in register.reach([*new, *changed]):
+    for provider, day in register.reach([*new, *changed, *replaced]):
         earlier = first.get(provider, day)
         first[provider] = None if day is None or earlier is None else min(day, earlier)
     ledger.mark("roll_up", [(str(provider), day) for provider, day in first.items()], cause=f"batch:{batch.pk}")

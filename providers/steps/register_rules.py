@@ -46,6 +46,7 @@ class Register:
     fields: Callable[[Mapping[str, Value]], Fields]
     new: Callable[[Mapping[str, Value], Batch], Fields]
     faults: Callable[[Mapping[str, Value]], Iterable[tuple[str, str]]]
+    # Of rows as they say now and of changed ones as they said before.
     reach: Callable[[Iterable[models.Model]], Iterable[tuple[int, date | None]]]
 
 
@@ -145,10 +146,18 @@ def _reach_bound(field: str) -> Callable[[Iterable[models.Model]], Iterable[tupl
     return reach
 
 
-def _reach_streamers(rows: Iterable[models.Model]) -> Iterable[tuple[int, date | None]]:
-    ids = [row.pk for row in rows]
-    through_store = Binding.objects.confirmed().filter(merchant__rooms__in=ids)
-    for bound in (Binding.objects.confirmed().filter(streamer__in=ids), through_store):
+def _reach_streamers(rows: Iterable[Any]) -> Iterable[tuple[int, date | None]]:
+    """Reach whoever is bound to a streamer, to its store or to a sister account, as it says now and as it said."""
+    found = list(rows)
+    stores = {row.merchant_id for row in found}
+    persons = {row.person for row in found}
+    bound_to = (
+        {"streamer__in": [row.pk for row in found]},
+        {"merchant__in": stores},
+        {"streamer__person__in": persons},
+    )
+    for own in bound_to:
+        bound = Binding.objects.confirmed().filter(**own)
         yield from ((provider, None) for provider in bound.values_list("provider_id", flat=True).distinct())
 
 
