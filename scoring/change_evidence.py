@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db.models import Q
 from django.utils.translation import get_language
 
 from providers.choices import BindingRole
 from providers.measures import catalogue
-from providers.models import FACTS, Batch, Binding
+from providers.models import FACTS, Batch, Binding, RegisterVersion
 from scoring import wording
 from scoring.facts_behind import named_subjects, wanted_facts
 from scoring.facts_reached import Wanted, fact_groups, subject_sums
+from scoring.steps.known import registers
+from scoring.steps.known.aside import Relations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from scoring.cards import IndicatorCard
     from scoring.models import Score
-    from scoring.steps.as_known import Moment
+    from scoring.steps.known.aside import Moment
 
 SUBJECTS_SHOWN = 12
 MEASURES_SHOWN = 4
@@ -78,8 +81,9 @@ def binding_changes(provider_id: int, before: Moment, after: Moment) -> tuple[Bi
     begun = own.confirmed().filter(period__startswith__gte=before.as_of, period__startswith__lt=after.as_of)
     ended = own.confirmed().filter(period__endswith__gt=before.as_of, period__endswith__lte=after.as_of)
     late = Q(confirmed_at__gt=learnt["gt"], confirmed_at__lte=learnt["lte"], status=Binding.Status.CONFIRMED)
-    moved = Q(versions__recorded_to__gt=learnt["gt"], versions__recorded_to__lte=learnt["lte"])
-    corrected = own.filter(late | moved, period__startswith__lt=before.as_of).distinct()
+    said = RegisterVersion.objects.filter(register=Binding._meta.db_table, known__status=Binding.Status.CONFIRMED)
+    moved = said.filter(recorded_to__gt=learnt["gt"], recorded_to__lte=learnt["lte"]).values("row_id")
+    corrected = own.filter(late | Q(pk__in=moved), period__startswith__lt=before.as_of)
     found = [_binding("begun", one, one.period.lower) for one in begun]
     found += [_binding("ended", one, one.period.upper - timedelta(days=1)) for one in ended]
     told = {one.pk for one in ended}
@@ -125,6 +129,19 @@ def restating_batches(provider_id: int, before: Moment, after: Moment) -> tuple[
                 )
             )
     return tuple(sorted(found, key=lambda one: (one.received_at, one.feed, one.key), reverse=True))
+
+
+def corrected_rows(provider_id: int, before: Moment, after: Moment) -> tuple[str, ...]:
+    """Name the rows of registers about earlier days that were corrected between the two scores: kind and name."""
+    found: dict[str, list[int]] = {}
+    for table, row in registers.corrected(Relations.about(provider_id, before, after)):
+        found.setdefault(table, []).append(row)
+    models = {model._meta.db_table: model for model in apps.get_models()}
+    return tuple(
+        f"{models[table]._meta.verbose_name} {row}"
+        for table, ids in found.items()
+        for row in models[table]._default_manager.filter(pk__in=ids).order_by("pk")
+    )
 
 
 def subject_changes(before: Score, after: Score, leaf: IndicatorCard) -> tuple[FeedChange, ...]:

@@ -18,7 +18,7 @@ from ecosystem.errors import InvalidInput
 from ecosystem.numerals import rounded
 from ecosystem.version import code_version
 from scoring import wording
-from scoring.change_evidence import BatchChange, BindingChange, binding_changes, restating_batches
+from scoring.change_evidence import BatchChange, BindingChange, binding_changes, corrected_rows, restating_batches
 from scoring.core.change import CAUSES, Between, by_cause
 from scoring.core.exact import text
 from scoring.core.explain import largest_remainder
@@ -26,7 +26,8 @@ from scoring.core.inputs import State
 from scoring.current import name_in
 from scoring.explanations import card
 from scoring.models import RunInput
-from scoring.steps.as_known import BINDINGS, DATA, RESTATEMENTS, Moment, worlds
+from scoring.steps.as_known import BINDINGS, DATA, RESTATEMENTS, worlds
+from scoring.steps.known.aside import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 24 * 3600
 DECIMALS = 2
+NAMED = 3  # corrections of one kind named beside their cause
 NAMES: dict[str, _StrPromise] = {
     DATA: gettext_lazy("New data"),
     BINDINGS: gettext_lazy("Bindings"),
@@ -54,7 +56,7 @@ MEANINGS: dict[str, _StrPromise] = {
     DATA: gettext_lazy("The window moved on: new days came in, old days fell out."),
     BINDINGS: gettext_lazy("Merchants and streamers that were newly bound, or whose earlier binding was corrected."),
     RESTATEMENTS: gettext_lazy(
-        "Facts or benchmarks of days before the earlier score that were delivered or corrected since."
+        "Facts, cases, certificates or benchmarks about days before the earlier score, delivered or corrected since."
     ),
     "rubric": gettext_lazy("Another version of the rules: weights, scales or formulas."),
     "coverage": gettext_lazy("Figures that were known then and are not now, or the other way round."),
@@ -132,9 +134,10 @@ def change(before: Score, after: Score) -> ChangeCard:
     language = get_language() or "zh-hans"
     bindings = binding_changes(after.provider_id, _moment(before), _moment(after))
     batches = restating_batches(after.provider_id, _moment(before), _moment(after))
+    corrected = corrected_rows(after.provider_id, _moment(before), _moment(after))
     happened = {
         BINDINGS: _counted(bindings),
-        RESTATEMENTS: tuple(_("Batch %(key)s") % {"key": one.key} for one in batches[:3]),
+        RESTATEMENTS: (*(_("Batch %(key)s") % {"key": one.key} for one in batches[:NAMED]), *corrected[:NAMED]),
         "rubric": _rules(before, after),
         "coverage": tuple(
             _("%(measure)s: %(before)s → %(after)s")

@@ -15,11 +15,12 @@ from psycopg import sql
 from ecosystem.models import AuditEntry, Notice, OutboxMessage, WorkMark
 from ecosystem.verify import Extent, Finding, missing_triggers, register
 from providers.choices import ROLE_PRIORITY
-from providers.models import DeliveredDay
+from providers.models import DeliveredDay, RegisterVersion
 from scoring.core.score import score
 from scoring.models import BudgetPool, Contest, Entry, Grant, Publication, Run, Score
 from scoring.models.rolled import ProviderCum, ProviderDay
 from scoring.models.scores import LEFT
+from scoring.steps.known.registers import REGISTERS
 from scoring.steps.publish import scores_digest
 from scoring.steps.roll_up import roll_up
 from scoring.steps.score_rows import score_rows
@@ -55,6 +56,24 @@ SHARE_TRIGGERS = {
     ("providers_binding", "share_stays_within_lead"),
     ("providers_evidence", "evidence_insert_only"),
 }
+KEEPING_TRIGGERS = {(register.table, f"{register.table}_changed") for register in REGISTERS} | {
+    ("providers_binding", "providers_binding_changed"),
+    ("providers_violation", "providers_violation_added"),
+    ("providers_operatorcertificate", "providers_operatorcertificate_added"),
+    ("providers_operatedsession", "providers_operatedsession_added"),
+    ("providers_violation", "providers_violation_stays"),
+    ("providers_operatorcertificate", "providers_operatorcertificate_stays"),
+    ("providers_operatedsession", "providers_operatedsession_stays"),
+    ("scoring_grant", "scoring_grant_stays"),
+    ("providers_registerversion", "versions_insert_only"),
+}
+# Versions that the next one of their row repeats or came before.
+_STUTTERING = """
+SELECT register, row_id FROM (SELECT register, row_id, lead(id) OVER own IS NOT NULL
+    AND (known IS NOT DISTINCT FROM lead(known) OVER own OR recorded_to > lead(recorded_to) OVER own) AS wrong
+    FROM providers_registerversion WINDOW own AS (PARTITION BY register, row_id ORDER BY id)) AS version
+WHERE wrong ORDER BY 1, 2
+"""
 _DIFFERING = """
 SELECT day, provider_id, to_jsonb(kept)::text, to_jsonb(fresh)::text
 FROM (SELECT * FROM {schema}.{table} WHERE provider_id = ANY(%(providers)s)) AS kept
@@ -96,6 +115,16 @@ def check_shares(extent: Extent) -> Finding:
         if found.get(day, 0) != (wanted.get(day) or 0)
     ]
     return Finding(f"{len(days)} days of sales and {len(SHARE_TRIGGERS)} triggers", wrong)
+
+
+def check_versions(extent: Extent) -> Finding:
+    """What registers said before they changed is kept: the triggers are on, each version differs from the next."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STUTTERING)
+        found = cursor.fetchall()
+    wrong = missing_triggers(KEEPING_TRIGGERS)
+    wrong += [f"{register} {row}: a version repeats the next one or comes after it" for register, row in found]
+    return Finding(f"{RegisterVersion.objects.count()} versions and {len(KEEPING_TRIGGERS)} triggers", wrong)
 
 
 def check_totals(extent: Extent) -> Finding:
@@ -318,6 +347,7 @@ def register_checks() -> None:
     """Name the invariants of what we conclude."""
     register("totals", check_totals)
     register("shares", check_shares)
+    register("versions", check_versions)
     register("scores", check_scores)
     register("names", check_names)
     register("publications", check_publications)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem import numerals
 from ecosystem.admin_base import StaffAdmin, Step, StepForm
+from providers.admin.scope import VersionedAdmin
 from providers.models import Base, Belt, Binding, Merchant, Provider, Streamer
 from providers.steps import bind
 
@@ -23,7 +24,7 @@ class EndForm(StepForm):
 
 
 @admin.register(Binding)
-class BindingAdmin(StaffAdmin):
+class BindingAdmin(VersionedAdmin):
     """Bindings: who served whom, in which role, on which days."""
 
     list_display = ("provider", "subject", "role", "share", "starts_on", "ends_before", "status", "term_ends_on")
@@ -76,7 +77,7 @@ class BindingAdmin(StaffAdmin):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(StaffAdmin):
+class MerchantAdmin(VersionedAdmin):
     """Merchants."""
 
     list_display = ("name", "code", "category", "province", "city", "opened_on")
@@ -86,7 +87,7 @@ class MerchantAdmin(StaffAdmin):
 
 
 @admin.register(Streamer)
-class StreamerAdmin(StaffAdmin):
+class StreamerAdmin(VersionedAdmin):
     """Live accounts."""
 
     list_display = ("name", "code", "category", "province", "followers_text", "merchant")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ecosystem import numerals
 from ecosystem.admin_base import ReasonForm, Step, StepForm
-from providers.admin.scope import OfProvidersAdmin
+from providers.admin.scope import OfProvidersAdmin, VersionedAdmin
 from providers.models import OperatedSession, OperatorCertificate, Violation
 from providers.steps import compliance
 
@@ -23,25 +23,25 @@ class DecideForm(StepForm):
 
 
 @admin.register(OperatorCertificate)
-class OperatorCertificateAdmin(OfProvidersAdmin):
+class OperatorCertificateAdmin(OfProvidersAdmin, VersionedAdmin):
     """Certified live-operation leads."""
 
     list_display = ("number", "provider", "level", "period")
     list_filter = ("level",)
     list_select_related = ("provider",)
     search_fields = ("number", "provider__name")
-    exclude = ("person",)
+    exclude = hidden_in_versions = ("person",)
     ordering = ("-pk",)
 
 
 @admin.register(OperatedSession)
-class OperatedSessionAdmin(OfProvidersAdmin):
+class OperatedSessionAdmin(OfProvidersAdmin, VersionedAdmin):
     """Sessions registered in advance, with their baselines."""
 
     list_display = ("code", "provider", "streamer", "day", "gmv", "baseline", "baseline_sessions", "fell_below_after")
     list_select_related = ("provider", "streamer")
     search_fields = ("code", "provider__name")
-    exclude = ("operator",)
+    exclude = hidden_in_versions = ("operator",)
     ordering = ("-day", "-pk")
 
     @admin.display(description=_("Strict GMV"), ordering="gmv_strict_fen")
@@ -56,7 +56,7 @@ class OperatedSessionAdmin(OfProvidersAdmin):
 
 
 @admin.register(Violation)
-class ViolationAdmin(OfProvidersAdmin):
+class ViolationAdmin(OfProvidersAdmin, VersionedAdmin):
     """Cases by severity and clock."""
 
     list_display = ("code", "provider", "kind", "severity", "status", "opened_on", "decided_on", "closed_on")

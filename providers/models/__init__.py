@@ -1,7 +1,7 @@
 """Tables of what happened: providers, people, documents, subjects, bindings, batches, facts."""
 
 from providers.models.batches import Batch, DeliveredDay, RowError
-from providers.models.bindings import Binding, BindingVersion
+from providers.models.bindings import Binding
 from providers.models.compliance import Violation
 from providers.models.conflicts import Conflict, Evidence
 from providers.models.facts import FACTS, HISTORY, FactTable
@@ -11,6 +11,7 @@ from providers.models.places import Base, Belt
 from providers.models.provider import Provider
 from providers.models.qualifications import Qualification
 from providers.models.subjects import Merchant, Streamer
+from providers.models.versions import RegisterVersion
 
 __all__ = [
     "FACTS",
@@ -19,7 +20,6 @@ __all__ = [
     "Batch",
     "Belt",
     "Binding",
-    "BindingVersion",
     "Conflict",
     "DeliveredDay",
     "Evidence",
@@ -31,6 +31,7 @@ __all__ = [
     "OperatorCertificate",
     "Provider",
     "Qualification",
+    "RegisterVersion",
     "RowError",
     "Streamer",
     "Violation",

@@ -43,15 +43,6 @@ class BindingQuerySet(models.QuerySet["Binding"]):
         """Keep the bindings that are no share of another one."""
         return self.filter(lead=None)
 
-    def keep_versions(self) -> int:
-        """Keep these bindings as they stand now, just before they change; return how many were confirmed."""
-        now = timezone.now()
-        kept = BindingVersion.objects.bulk_create(
-            BindingVersion(binding_id=pk, period=period, recorded_to=now)
-            for pk, period in self.confirmed().order_by("pk").values_list("pk", "period")
-        )
-        return len(kept)
-
 
 class Binding(models.Model):
     """A service binding with role and half-open period; only a confirmed one carries facts.
@@ -228,21 +219,3 @@ class Binding(models.Model):
     def share_text(self) -> str:
         """Return a share's part as a percentage, empty for a lead."""
         return percent_text(self.share_bp) if self.share_bp else ""
-
-
-class BindingVersion(models.Model):
-    """A confirmed binding as it stood until a moment: what an earlier score knew of it.
-
-    CASCADE: a version says nothing without its binding, and no step deletes one.
-    """
-
-    binding = models.ForeignKey(Binding, verbose_name=_("binding"), on_delete=models.CASCADE, related_name="versions")
-    period = DateRangeField(_("period"))
-    recorded_to = models.DateTimeField(_("stood until"))
-
-    class Meta:
-        verbose_name = _("earlier version of a binding")
-        verbose_name_plural = _("earlier versions of bindings")
-
-    def __str__(self) -> str:
-        return f"{self.binding_id} {self.period} < {self.recorded_to}"

@@ -226,7 +226,6 @@ def end_all(provider: Provider, *, ends_before: date, cause: str) -> int:
     own.filter(status=Status.PROPOSED).update(status=Status.WITHDRAWN)
     subjects = list(running.values_list("merchant", "streamer"))
     leads = list(running.filter(shares__status=Status.CONFIRMED).values_list("pk", flat=True).distinct())
-    running.keep_versions()
     touched = running.filter(period__startswith__gte=ends_before).update(status=Status.WITHDRAWN)
     touched += running.filter(period__startswith__lt=ends_before).update(
         period=Func(

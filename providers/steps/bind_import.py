@@ -210,7 +210,6 @@ def _differs(binding: Binding, row: BindingRow) -> bool:
 
 def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
     """Write the new ends and terms: what gets shorter first, so that no moment has an overlap the end has not."""
-    Binding.objects.filter(pk__in=[binding.pk for binding, _ in differing]).keep_versions()
     shorter: list[tuple[Binding, BindingRow]] = []
     other: list[tuple[Binding, BindingRow]] = []
     for binding, row in differing:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 from psycopg.types.range import DateRange
 
@@ -68,7 +67,6 @@ def take(binding: Binding, needs: Binding.Status, **values: object) -> None:
     """Change the binding by one conditional UPDATE; a twin raises WrongStatus, an overlap PeriodTaken."""
     try:
         with transaction.atomic():
-            Binding.objects.filter(pk=binding.pk).keep_versions()
             changed = Binding.objects.filter(pk=binding.pk, status=needs).update(**values)
     except IntegrityError as error:
         raise PeriodTaken(_("Some of these days are taken by another binding of this role.")) from error
@@ -87,8 +85,6 @@ def shorten(binding: Binding, ends_before: date, cause: str) -> None:
 
 def clip_shares(leads: Collection[int], day: date, cause: str) -> None:
     """Keep shares within their leads, which changed from a day on; a share without a day left is withdrawn."""
-    shares = Binding.objects.filter(lead__in=leads)
-    shares.exclude(lead__status=Binding.Status.CONFIRMED, period__contained_by=F("lead__period")).keep_versions()
     with connection.cursor() as cursor:
         cursor.execute(_CLIP, [list(leads)])
         clipped = sorted({provider for (provider,) in cursor.fetchall()})

@@ -13,6 +13,7 @@ from ecosystem import numerals
 from ecosystem.admin_base import ReasonForm, StaffAdmin, Step, StepForm
 from ecosystem.errors import InvalidInput
 from ecosystem.models import User
+from providers.admin.scope import VersionedAdmin
 from providers.models import Provider
 from scoring.models import BudgetPool, Entry, Grant
 from scoring.models.budgets import Unit
@@ -148,7 +149,7 @@ class BudgetPoolAdmin(MoneyAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(MoneyAdmin):
+class GrantAdmin(MoneyAdmin, VersionedAdmin):
     """Grants: proposed by one person, approved by another."""
 
     list_display = (
@@ -166,7 +167,7 @@ class GrantAdmin(MoneyAdmin):
     list_select_related = ("provider", "pool", "proposed_by", "decided_by")
     search_fields = ("provider__name", "provider__code", "reason")
     ordering = ("-proposed_at", "-pk")
-    exclude = ("amount", "settled_amount")
+    exclude = hidden_in_versions = ("amount", "settled_amount")
     readonly_fields = ("amount_text", "settled_text")
     row_steps: ClassVar = (
         Step(

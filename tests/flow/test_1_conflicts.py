@@ -17,7 +17,7 @@ from ecosystem.models import AuditEntry, Notice, User, WorkMark
 from ecosystem.roles import Role
 from providers.choices import BindingRole
 from providers.errors import FileRefused, LinkUnusable
-from providers.models import Binding, Conflict, Provider
+from providers.models import Binding, Conflict, Provider, RegisterVersion
 from providers.steps import bind, conflict
 from tests import factories
 from tests.flow.reference import Reference
@@ -136,7 +136,7 @@ def test_all_days_moved_leave_the_old_binding_withdrawn() -> None:
     conflict.decide_conflict(case.pk, outcome="moved", reason="合同（演示）", actor=arbiter())
     for row in (contested, share):
         row.refresh_from_db()
-        assert (row.status, row.versions.count()) == ("withdrawn", 1)
+        assert (row.status, RegisterVersion.objects.of(row).count()) == ("withdrawn", 1)
     assert Binding.objects.confirmed().get(merchant=contested.merchant).provider == claimant
 
 

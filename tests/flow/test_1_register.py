@@ -23,7 +23,7 @@ from providers.errors import (
     PeriodTaken,
     SilentPeriod,
 )
-from providers.models import Binding, Membership, Provider, Qualification, Violation
+from providers.models import Binding, Membership, Provider, Qualification, RegisterVersion, Violation
 from providers.models.members import MemberRole
 from providers.steps import bind, compliance, members, qualifications, register
 from providers.steps.bind_import import BindingRow, import_bindings
@@ -446,7 +446,8 @@ def test_a_binding_ends_from_today_on_or_earlier_by_staff_but_never_before_its_s
         with pytest.raises(InvalidInput):
             bind.end(binding.pk, ends_before=day, actor=staff)
     assert days_marked(provider) == [business_today(), date(2022, 3, 1)]
-    assert [one.period.upper for one in binding.versions.order_by("pk")] == [None, business_today()]
+    said = [one.known and one.known["period"] for one in RegisterVersion.objects.of(binding)]
+    assert said == ["[2022-01-01,)", f"[2022-01-01,{business_today()})"]
 
 
 def test_a_renewal_needs_the_other_side() -> None:
@@ -522,8 +523,10 @@ def test_an_import_moves_the_day_a_merchant_changed_hands() -> None:
     assert (result.added, result.changed) == (1, 1)
     assert (days_marked(one), days_marked(two)) == ([new], [new])
     assert old not in days_marked(one)
-    assert Binding.objects.get(provider=one).versions.get().period.upper is None
-    assert not Binding.objects.get(provider=two).versions.exists()
+    known = RegisterVersion.objects.of(Binding.objects.get(provider=one)).get().known
+    assert known is not None
+    assert known["period"] == "[2022-01-01,)"
+    assert not RegisterVersion.objects.of(Binding.objects.get(provider=two)).exists()
 
 
 def test_rows_of_one_file_that_overlap_are_both_named() -> None:

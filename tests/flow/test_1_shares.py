@@ -18,7 +18,7 @@ from ecosystem.models import AuditEntry, Notice, OutboxMessage, User, WorkMark
 from ecosystem.roles import Role
 from providers.choices import BindingRole
 from providers.errors import CoolingDown, LinkUnusable
-from providers.models import Batch, Binding, Provider
+from providers.models import Batch, Binding, Provider, RegisterVersion
 from providers.models.members import MemberRole
 from providers.steps import bind, split
 from providers.steps.bind_import import BindingRow, import_bindings
@@ -113,7 +113,7 @@ def test_shares_end_with_their_lead_and_by_either_side() -> None:
     assert (share.period, share.status) == (DateRange(FIRST, until), "confirmed")
     assert (later.period, later.status) == (DateRange(today, None), "withdrawn")
     assert marked() == dict.fromkeys(map(str, (share.provider_id, later.provider_id, lead.provider_id)), until)
-    assert [row.versions.count() for row in (lead, share, later)] == [1, 1, 1]
+    assert [RegisterVersion.objects.of(row).count() for row in (lead, share, later)] == [1, 1, 1]
     other = factories.share(factories.binding(starts_on=FIRST), 3000)
     with pytest.raises(NotAllowed):
         bind.end(other.pk, ends_before=today, actor=factories.owner())

@@ -17,6 +17,7 @@ from providers.models import (
     OperatedSession,
     OperatorCertificate,
     Provider,
+    RegisterVersion,
     Streamer,
     Violation,
 )
@@ -96,6 +97,29 @@ def test_merchants_are_updated_in_the_columns_delivered_and_their_providers_mark
     assert list(WorkMark.objects.values_list("kind", "scope")) == [("roll_up", str(served.pk))]
 
 
+def test_a_corrected_row_reaches_whom_it_was_about_before():
+    one, other, kept, sister = (factories.provider() for _ in range(4))
+    header = "violation,provider,kind,severity,opened_on\n"
+    send("violations", f"{header}V-1,{one.code},fraud,grave,2022-03-01\n")
+    store, shop = factories.merchant(), factories.merchant()
+    room = factories.streamer(merchant=store, person="first")
+    for provider, subject, role in (
+        (one, store, "operation"),
+        (other, shop, "operation"),
+        (sister, factories.streamer(person="first"), "mcn"),
+        (kept, factories.streamer(person="second"), "mcn"),
+    ):
+        factories.binding(provider, subject, role=role, starts_on=date(2022, 1, 1))
+    WorkMark.objects.all().delete()
+    send("violations", f"{header}V-1,{other.code},fraud,grave,2022-05-01\n", key="two")
+    marks = dict(WorkMark.objects.filter(kind="roll_up").values_list("scope", "from_day"))
+    assert marks == {str(one.pk): date(2022, 3, 1), str(other.pk): date(2022, 5, 1)}
+    WorkMark.objects.all().delete()
+    send("streamers", f"streamer,name,person,merchant\n{room.code},{room.name},second,{shop.code}\n", key="three")
+    marked = set(WorkMark.objects.filter(kind="roll_up").values_list("scope", flat=True))
+    assert marked == {str(provider.pk) for provider in (one, other, kept, sister)}
+
+
 def test_bindings_name_one_subject_and_do_not_overlap():
     provider, other, shop = factories.provider(), factories.provider(), factories.merchant()
     header = "provider,merchant,streamer,role,starts_on,ends_before,evidence\n"
@@ -136,7 +160,7 @@ def test_bindings_bring_shares_of_a_lead_in_the_same_file_or_an_earlier_one():
     shorter = share.replace(",,contract 2", ",2022-06-01,contract 2")
     assert counts(send("bindings", header + share, key="two")) == ("applied", 0, 0, 1)
     assert counts(send("bindings", header + shorter, key="three")) == ("applied", 0, 1, 0)
-    assert (held.shares.get().period.upper, made.versions.count()) == (date(2022, 6, 1), 1)
+    assert (held.shares.get().period.upper, RegisterVersion.objects.of(made).count()) == (date(2022, 6, 1), 1)
     # The lead has more from then on.
     assert WorkMark.objects.get(kind="beside", scope=f"merchant:{shop.pk}").from_day == date(2022, 6, 1)
     refused = send(

@@ -12,7 +12,7 @@ from django.utils import timezone
 from psycopg.types.range import DateRange
 
 from providers import credit_code
-from providers.models import Batch, Binding, OperatedSession, OperatorCertificate, Provider
+from providers.models import Batch, Binding, OperatedSession, OperatorCertificate, Provider, RegisterVersion
 from tests import factories
 from tests.models.breaking import Cases, assert_breaks, without
 from tests.models.test_scoring_constraints import score
@@ -458,6 +458,27 @@ def _() -> None:
 @CASES.breaks("evidence_insert_only")
 def _() -> None:
     change(factories.conflict().evidence.get(), text="something else")
+
+
+@CASES.breaks("versions_insert_only")
+def _() -> None:
+    factories.violation()
+    RegisterVersion.objects.all().delete()
+
+
+@CASES.breaks("providers_violation_stays")
+def _() -> None:
+    factories.violation().delete()
+
+
+@CASES.breaks("providers_operatorcertificate_stays")
+def _() -> None:
+    OperatorCertificate.objects.all().delete()
+
+
+@CASES.breaks("providers_operatedsession_stays")
+def _() -> None:
+    OperatedSession.objects.all().delete()
 
 
 @CASES.breaks("batch_status_known")

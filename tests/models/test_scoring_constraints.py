@@ -411,6 +411,11 @@ def _() -> None:
     change(pool(), committed=10, paid=11)
 
 
+@CASES.breaks("scoring_grant_stays")
+def _() -> None:
+    grant().delete()
+
+
 @CASES.breaks("grant_amount_positive")
 def _() -> None:
     grant(amount=0)
