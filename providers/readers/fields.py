@@ -175,7 +175,8 @@ class Codes:
         # Few codes have the same first bits of their hash, so a code is looked for from where these begin.
         bits = (4 * len(ids) + 1).bit_length()
         self._shift = np.uint64(64 - bits)
-        self._begins = np.searchsorted(self._hashes, np.arange(1 << bits, dtype=np.uint64) << self._shift)
+        alike = np.bincount((self._hashes >> self._shift).astype(np.int64), minlength=1 << bits)
+        self._begins = np.cumsum(alike) - alike
 
     @classmethod
     def of(cls, ids_by_code: dict[str, int]) -> Codes:

@@ -63,15 +63,14 @@ def mark_reached(batch: Batch, keys: Mapping[str, Ints]) -> int:
     days = keys["day"]
     if "provider_id" in keys:
         _note(reached, keys["provider_id"], days)
-    roles = list(carrying_roles(batch.feed))
     if "merchant_id" in keys:
-        _by_binding(reached, "merchant_id", keys["merchant_id"], days, roles)
+        _by_binding(reached, batch.feed, "merchant_id", keys["merchant_id"], days)
     if "streamer_id" in keys:
         by_room = keys["streamer_id"] > 0
         rooms, room_days = keys["streamer_id"][by_room], days[by_room]
         if len(rooms):
-            _by_binding(reached, "streamer_id", rooms, room_days, roles)
-            _by_own_store(reached, rooms, room_days, roles)
+            _by_binding(reached, batch.feed, "streamer_id", rooms, room_days)
+            _by_own_store(reached, batch.feed, rooms, room_days)
             if batch.feed in FEEDS_ABOUT_PERSONS:
                 _by_person(reached, rooms, room_days)
                 _mark_room_months(room_days, cause=f"batch:{batch.pk}")
@@ -131,34 +130,40 @@ def _note(reached: dict[int, int], providers: Ints, days: Ints) -> None:
         reached[provider] = min(day, reached.get(provider, day))
 
 
-def _by_binding(reached: dict[int, int], column: str, subjects: Ints, days: Ints, roles: list[str]) -> None:
+def bindings(feed: str, column: str, least: int, most: int) -> Ints:
+    """Return subject, provider, first day and day after the last of what carries the feed, as four rows of numbers."""
+    subject = sql.Identifier(column)
+    fields = [
+        subject,
+        sql.Identifier("provider_id"),
+        sql.SQL("greatest(lower(period) - DATE '1970-01-01', 0)"),
+        sql.SQL("coalesce(upper(period) - DATE '1970-01-01', {days} - 1)").format(days=sql.Literal(DAYS)),
+    ]
+    query = sql.SQL(
+        "SELECT string_agg({sent}, '') FROM providers_binding"
+        " WHERE status = 'confirmed' AND role = ANY({roles}) AND {subject} BETWEEN {least} AND {most}"
+    ).format(
+        sent=sql.SQL(" || ").join(sql.SQL("int8send({})").format(part) for part in fields),
+        roles=sql.Literal(list(carrying_roles(feed))),
+        subject=subject,
+        least=sql.Literal(least),
+        most=sql.Literal(most),
+    )
+    return np.frombuffer(one_value(query), dtype=">i8").reshape(-1, len(fields)).T.astype(np.int64)
+
+
+def _by_binding(reached: dict[int, int], feed: str, column: str, subjects: Ints, days: Ints) -> None:
     """Note the providers bound to a subject on a day it has a row of."""
     spots = np.sort(subjects * DAYS + days)
-    owners = spots // DAYS
-    present = owners[np.flatnonzero(np.diff(owners, prepend=-1))]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL(
-                "SELECT {subject}, provider_id, greatest(lower(period) - DATE '1970-01-01', 0),"
-                " coalesce(upper(period) - DATE '1970-01-01', {days} - 1) FROM providers_binding"
-                " WHERE status = 'confirmed' AND role = ANY(%s) AND {subject} = ANY(%s::bigint[])"
-            ).format(subject=sql.Identifier(column), days=sql.Literal(DAYS)),
-            [roles, _array(present)],
-        )
-        bound = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 4)
-    block = bound[:, 0] * DAYS
-    at = np.searchsorted(spots, block + bound[:, 2])
+    bound, providers, starts, ends = bindings(feed, column, int(spots[0]) // DAYS, int(spots[-1]) // DAYS)
+    block = bound * DAYS
+    at = np.searchsorted(spots, block + starts)
     found = spots[np.minimum(at, len(spots) - 1)]
-    inside = (at < len(spots)) & (found < block + bound[:, 3])
-    _note(reached, bound[inside, 1], (found - block)[inside])
+    inside = (at < len(spots)) & (found < block + ends)
+    _note(reached, providers[inside], (found - block)[inside])
 
 
-def _array(numbers: Ints) -> str:
-    """Write an array literal; the driver asks every element of a list for its type."""
-    return "{" + ",".join(map(str, numbers.tolist())) + "}"
-
-
-def _by_own_store(reached: dict[int, int], rooms: Ints, days: Ints, roles: list[str]) -> None:
+def _by_own_store(reached: dict[int, int], feed: str, rooms: Ints, days: Ints) -> None:
     """Note the providers bound to the merchant whose own room it is."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -169,7 +174,7 @@ def _by_own_store(reached: dict[int, int], rooms: Ints, days: Ints, roles: list[
     own = np.isin(rooms, stores[:, 0])
     if own.any():
         merchants = stores[np.searchsorted(stores[:, 0], rooms[own]), 1]
-        _by_binding(reached, "merchant_id", merchants, days[own], roles)
+        _by_binding(reached, feed, "merchant_id", merchants, days[own])
 
 
 def _by_person(reached: dict[int, int], rooms: Ints, days: Ints) -> None:

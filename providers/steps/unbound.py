@@ -9,38 +9,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db import connection
 from django.utils.translation import gettext as _
-from psycopg import sql
 
 from providers.readers.fields import as_date
-from providers.steps.reach import DAYS, carrying_roles
+from providers.steps.reach import DAYS, bindings
 
 if TYPE_CHECKING:
     from providers.readers.faults import Faults
     from providers.readers.fields import Flags, Ints
     from providers.readers.rows import FactRows
 
+ANY = int(np.iinfo(np.int64).max)
+
 
 class Bound:
-    """The days on which subjects are bound in a role that carries the feed, as ordered stretches."""
+    """The days on which subjects are bound in a role that carries the feed."""
 
     def __init__(self, feed: str, column: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL(
-                    "SELECT subject, greatest(lower(stretch) - DATE '1970-01-01', 0),"
-                    " coalesce(upper(stretch) - DATE '1970-01-01', {days} - 1)"
-                    " FROM (SELECT {column} AS subject, unnest(range_agg(period)) AS stretch FROM providers_binding"
-                    " WHERE status = 'confirmed' AND role = ANY(%s) AND {column} IS NOT NULL GROUP BY 1) bound"
-                    " ORDER BY 1, 2"
-                ).format(column=sql.Identifier(column), days=sql.Literal(DAYS)),
-                [list(carrying_roles(feed))],
-            )
-            found = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
-        self._subjects = np.unique(found[:, 0])
-        self._starts = found[:, 0] * DAYS + found[:, 1]
-        self._ends = found[:, 0] * DAYS + found[:, 2]
+        subjects, _providers, starts, ends = bindings(feed, column, 0, ANY)
+        self._subjects = np.unique(subjects)
+        order = np.argsort(subjects * DAYS + starts)
+        self._starts = (subjects * DAYS + starts)[order]
+        # The latest end of all that began before: bindings may hold beside each other.
+        self._ends = np.maximum.accumulate((subjects * DAYS + ends)[order])
 
     def __bool__(self) -> bool:
         return len(self._subjects) > 0
