@@ -23,6 +23,7 @@ from providers.steps.copy_in import copy_in
 from providers.steps.share_import import place_shares
 
 ROWS_AT_ONCE = 2000
+UPDATED = ("period", "term_ends_on", "renewed_on", "related_party", "share_bp", "evidence")
 type Key = tuple[int, int | None, int | None, str, date]
 
 
@@ -67,7 +68,8 @@ class Imported:
 def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
     """Add or update confirmed bindings by provider, subject, role and first day; an overlap is reported per row.
 
-    Shares come after the bindings of the file, which may be their leads.
+    Shares come after the bindings of the file, which may be their leads; a share that stands is changed from a row's
+    first day on (``share_import.py``).
     """
     leads = [row for row in rows if row.lead_provider_id is None]
     shares = [row for row in rows if row.lead_provider_id is not None]
@@ -86,8 +88,12 @@ def import_bindings(rows: Sequence[BindingRow], *, batch: Batch) -> Imported:
     if placed.faults:
         transaction.set_rollback(True)
         return Imported(placed.faults)
+    for share, day in placed.ended.items():
+        share.period = DateRange(share.period.lower, day)
+    Binding.objects.bulk_update(placed.ended, ["period"], batch_size=ROWS_AT_ONCE)
     more = _apply(placed.rows, placed.known, placed.leads, batch)
-    return Imported([], done.added + more.added, done.changed + more.changed, done.same + more.same)
+    fresh, changed = more.added - len(placed.replacing), more.changed + len(placed.replacing)
+    return Imported([], done.added + fresh, done.changed + changed, done.same + more.same)
 
 
 def _apply(
@@ -200,16 +206,12 @@ def _overlaps_outside(rows: Sequence[BindingRow], known: dict[Key, Binding]) -> 
 
 
 def _differs(binding: Binding, row: BindingRow) -> bool:
-    return (binding.period.upper, binding.term_ends_on, binding.renewed_on, binding.related_party) != (
-        row.ends_before,
-        row.term_ends_on,
-        row.renewed_on,
-        row.related_party,
-    )
+    kept = binding.period.upper, binding.term_ends_on, binding.renewed_on, binding.related_party, binding.share_bp
+    return kept != (row.ends_before, row.term_ends_on, row.renewed_on, row.related_party, row.share_bp)
 
 
 def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
-    """Write the new ends and terms: what gets shorter first, so that no moment has an overlap the end has not."""
+    """Write what rows say, what gets shorter first, so that no moment has an overlap the end has not."""
     shorter: list[tuple[Binding, BindingRow]] = []
     other: list[tuple[Binding, BindingRow]] = []
     for binding, row in differing:
@@ -223,12 +225,12 @@ def _update(differing: Sequence[tuple[Binding, BindingRow]]) -> None:
                 term_ends_on=row.term_ends_on,
                 renewed_on=row.renewed_on,
                 related_party=row.related_party,
+                share_bp=row.share_bp,
+                evidence=row.evidence,
             )
             for binding, row in group
         ]
-        Binding.objects.bulk_update(
-            changed, ["period", "term_ends_on", "renewed_on", "related_party"], batch_size=ROWS_AT_ONCE
-        )
+        Binding.objects.bulk_update(changed, UPDATED, batch_size=ROWS_AT_ONCE)
 
 
 def _insert(rows: Sequence[BindingRow], leads: Mapping[Key, int], batch: Batch) -> None:
@@ -264,7 +266,7 @@ def _mark(fresh: Sequence[BindingRow], differing: Sequence[tuple[Binding, Bindin
     for binding, row in differing:
         rows.append(row)
         ends = [day for day in (binding.period.upper, row.ends_before) if day is not None]
-        moved = binding.period.upper != row.ends_before
+        moved = binding.period.upper != row.ends_before and binding.share_bp == row.share_bp
         touched.append((row.provider_id, min(ends) if moved else row.starts_on))
     for provider_id, day in touched:
         first[provider_id] = min(day, first.get(provider_id, day))

@@ -1,4 +1,8 @@
-"""Shares in a bindings file: each is found its lead binding, and what the ledger would refuse is named per row."""
+"""Shares in a bindings file: each is found its lead binding, and what the ledger would refuse is named per row.
+
+A share of the row's provider that began before ends where the row begins, which takes its place; one that began on the
+same day is corrected in retrospect; a row that reaches one that begins later is refused.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Placed:
-    """The rows with the end they have, the lead binding of each, the shares that stand already, and the faults."""
+    """The rows with the end they have, the lead binding of each, the shares that stand already, and the faults.
+
+    ended: shares that end on the first day of a row that takes their place; replacing: those rows.
+    """
 
     rows: list[BindingRow] = field(default_factory=list)
     leads: dict[Key, int] = field(default_factory=dict)
     known: dict[Key, Binding] = field(default_factory=dict)
+    ended: dict[Binding, date] = field(default_factory=dict)
+    replacing: set[Key] = field(default_factory=set)
     faults: list[RowFault] = field(default_factory=list)
 
     def refuse(self, row: BindingRow, column: str, found: str, reason: str) -> None:
@@ -59,13 +68,25 @@ def place_shares(rows: Sequence[BindingRow]) -> Placed:
         for share in known:
             placed.known[row.key] = share
             standing[lead.pk].remove(share)
-            if share.share_bp != row.share_bp:
-                reason = _("It stands with %(share)s; end it and give another from then on.")
-                reason %= {"share": percent_text(share.share_bp or 0)}
-                placed.refuse(row, "share_bp", str(row.share_bp), reason)
+    for row in placed.rows:
+        _take_place(placed, row, standing[placed.leads[row.key]])
     if not placed.faults:
         _refuse_excess(placed, standing)
     return placed
+
+
+def _take_place(placed: Placed, row: BindingRow, standing: Sequence[Binding]) -> None:
+    """End what the provider has had until the row begins; refuse a row that reaches what it has later."""
+    for share in standing:
+        first, last = share.period.lower, share.period.upper or date.max
+        if share.provider_id != row.provider_id:
+            continue
+        if first < row.starts_on < last:
+            placed.ended[share] = min(row.starts_on, placed.ended.get(share, date.max))
+            placed.replacing.add(row.key)
+        elif row.starts_on < first < (row.ends_before or date.max):
+            reason = _("The provider has another share from %(day)s on; end this row before that day.")
+            placed.refuse(row, "starts_on", row.starts_on.isoformat(), reason % {"day": first.isoformat()})
 
 
 def _leads(rows: Sequence[BindingRow]) -> dict[tuple[object, ...], list[Binding]]:
@@ -86,7 +107,8 @@ def _refuse_excess(placed: Placed, standing: dict[int, list[Binding]]) -> None:
     parts: dict[int, list[tuple[date, date, int, int]]] = defaultdict(list)
     for lead, shares in standing.items():
         parts[lead] += [
-            (one.period.lower, one.period.upper or date.max, one.provider_id, one.share_bp or 0) for one in shares
+            (one.period.lower, placed.ended.get(one, one.period.upper or date.max), one.provider_id, one.share_bp or 0)
+            for one in shares
         ]
     for row in placed.rows:
         own = (row.starts_on, row.ends_before or date.max, row.provider_id, row.share_bp or 0)

@@ -6,6 +6,8 @@ import io
 from datetime import date
 
 import pytest
+from django.db import connection
+from psycopg.types.range import DateRange
 
 from ecosystem.models import WorkMark
 from providers.models import (
@@ -179,14 +181,112 @@ def test_bindings_bring_shares_of_a_lead_in_the_same_file_or_an_earlier_one():
             (f"{third.code},{shop.code},operation,2022-05-01,,contract 3,{lead.code},6000\n", "share_bp"),
             (f"{third.code},{shop.code},operation,2022-09-01,,contract 3,{lead.code},100\n", "starts_on"),
             (f"{third.code},{shop.code},operation,2022-04-01,2022-10-01,contract 3,{lead.code},100\n", "ends_before"),
-            (f"{part.code},{shop.code},operation,2022-05-01,,contract 3,{lead.code},100\n", "starts_on"),
-            (share.replace("4000", "5000"), "share_bp"),
+            (f"{part.code},{shop.code},operation,2022-02-01,,contract 3,{lead.code},100\n", "starts_on"),
+            (share.replace("4000", "10000"), "share_bp"),
         ]
     ):
         another = f"{third.code},{shop.code},training,2022-01-01,,contract 4,,\n"
         refused = send("bindings", header + another + line, key=f"wrong {number}")
         assert (refused.status, faults(refused)) == ("refused", [(3, column)])
     assert Binding.objects.count() == 2
+
+
+HEADER = "provider,merchant,role,starts_on,ends_before,evidence,lead,share_bp\n"
+
+
+@pytest.fixture
+def split() -> tuple[Binding, Binding, Binding]:
+    """Return a lead with two shares of its days, and a day of facts."""
+    lead = factories.binding(starts_on=date(2022, 1, 1), ends_before=date(2022, 9, 1))
+    period = DateRange(date(2022, 3, 1), date(2022, 9, 1))
+    made = lead, factories.share(lead, 4000, period=period), factories.share(lead, 3000, period=period)
+    deliver("sales", "merchant", date(2022, 6, 1), batch=factories.batch())
+    WorkMark.objects.all().delete()
+    return made
+
+
+def part(share: Binding, *, starts_on: str, ends_before: str = "", bp: int) -> str:
+    """Write a row that gives the share's provider a part of its lead."""
+    assert share.merchant is not None
+    assert share.lead is not None
+    about = f"{share.provider.code},{share.merchant.code},operation,{starts_on},{ends_before}"
+    return f"{about},contract {bp},{share.lead.provider.code},{bp}\n"
+
+
+def parts(lead: Binding) -> list[tuple[str, int | None, str]]:
+    """Return the lead's standing shares: first day and first day after, basis points, evidence; the ledger holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    found = lead.shares.confirmed().order_by("period", "share_bp")
+    return [(f"{one.period.lower:%m-%d} {one.period.upper:%m-%d}", one.share_bp, one.evidence) for one in found]
+
+
+def marks() -> dict[str, date | None]:
+    return {f"{one.kind} {one.scope}": one.from_day for one in WorkMark.objects.all()}
+
+
+def test_a_file_changes_a_standing_share_from_a_day_on(split):
+    lead, share, other = split
+    batch = send("bindings", HEADER + part(share, starts_on="2022-06-01", bp=5000))
+    assert counts(batch) == ("applied", 0, 1, 0)
+    contract = share.evidence
+    assert parts(lead) == [
+        ("03-01 06-01", 4000, contract), ("03-01 09-01", 3000, contract), ("06-01 09-01", 5000, "contract 5000")
+    ]  # fmt: skip
+    # The lead and the other share stand beside it: the ledger's next step marks them from the same day.
+    day = date(2022, 6, 1)
+    assert marks() == {f"roll_up {share.provider_id}": day, f"beside merchant:{lead.merchant_id}": day}
+    assert not RegisterVersion.objects.of(other).exists()
+    [version] = RegisterVersion.objects.of(share)
+    assert version.known is not None
+    assert (version.known["period"], version.known["share_bp"]) == ("[2022-03-01,2022-09-01)", 4000)
+    again = send("bindings", HEADER + part(share, starts_on="2022-06-01", bp=5000), key="two")
+    assert counts(again) == ("applied", 0, 0, 1)
+
+
+def test_a_file_corrects_a_standing_share_in_retrospect(split):
+    lead, share, other = split
+    rows = part(share, starts_on="2022-03-01", bp=6500) + part(other, starts_on="2022-03-01", bp=3400)
+    # Only the end of the file counts: with the first row alone less than nothing would be left.
+    assert counts(send("bindings", HEADER + rows)) == ("applied", 0, 2, 0)
+    assert parts(lead) == [("03-01 09-01", 3400, "contract 3400"), ("03-01 09-01", 6500, "contract 6500")]
+    day = date(2022, 3, 1)
+    assert marks() == {f"roll_up {one.provider_id}": day for one in (share, other)} | {
+        f"beside merchant:{lead.merchant_id}": day
+    }
+    WorkMark.objects.all().delete()
+    shorter = part(share, starts_on="2022-03-01", ends_before="2022-05-01", bp=6500)
+    assert counts(send("bindings", HEADER + shorter, key="two")) == ("applied", 0, 1, 0)
+    assert marks()[f"roll_up {share.provider_id}"] == date(2022, 5, 1)
+    assert [one.known and one.known["share_bp"] for one in RegisterVersion.objects.of(share)] == [4000, 6500]
+
+
+def test_rows_that_change_shares_are_applied_together_or_not_at_all(split):
+    lead, share, other = split
+    before = parts(lead)
+    good = part(share, starts_on="2022-06-01", bp=5000)
+    for number, (rows, line, column) in enumerate(
+        [
+            (good + part(other, starts_on="2022-06-01", bp=5000), 3, "share_bp"),
+            (good + part(share, starts_on="2022-07-01", bp=100), 3, "starts_on"),
+            (good + part(other, starts_on="2022-02-01", bp=100), 3, "starts_on"),
+            (good + part(other, starts_on="2022-06-01", ends_before="2022-10-01", bp=100), 3, "ends_before"),
+        ]
+    ):
+        refused = send("bindings", HEADER + rows, key=f"wrong {number}")
+        assert (refused.status, faults(refused)) == ("refused", [(line, column)])
+    assert (parts(lead), marks()) == (before, {})
+    together = (
+        part(share, starts_on="2022-05-01", ends_before="2022-06-01", bp=1000)
+        + part(share, starts_on="2022-06-01", bp=6900)
+        + part(other, starts_on="2022-03-01", ends_before="2022-06-01", bp=3000)
+        + part(other, starts_on="2022-06-01", bp=3000)
+    )
+    assert counts(send("bindings", HEADER + together)) == ("applied", 1, 3, 0)
+    assert [(days, bp) for days, bp, _ in parts(lead)] == [
+        ("03-01 05-01", 4000), ("03-01 06-01", 3000), ("05-01 06-01", 1000), ("06-01 09-01", 3000),
+        ("06-01 09-01", 6900),
+    ]  # fmt: skip
 
 
 def test_the_smaller_registers():
