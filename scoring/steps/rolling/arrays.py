@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ NEVER = 1_000_000  # a day after every other: the end of an open period
 UNKNOWN = -(2**63)  # stands for NULL where a column may be empty
 _BIGINT = 20  # the type's number in PostgreSQL
 _CELL = np.dtype([("length", ">i4"), ("value", ">i8")])
+_BARE = sql.SQL("")
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 
 
@@ -38,22 +39,39 @@ def _layout(width: int) -> np.dtype[np.void]:
 
 
 def fetch(query: sql.Composable, width: int, params: dict[str, Any] | None = None) -> Ints:
-    """Return the rows of a query of ``width`` bigint columns, none NULL, as an (n, width) array.
+    """Return the rows of a query of ``width`` bigint columns, none NULL, as an (n, width) array."""
+    (found,) = fetch_all([(query, width)], params)
+    return found
+
+
+def fetch_all(
+    queries: Sequence[tuple[sql.Composable, int]],
+    params: dict[str, Any] | None = None,
+    *,
+    given: sql.Composable = _BARE,
+) -> list[Ints]:
+    """Return the rows of several queries, each with its width, asked in one statement; ``given`` goes before it.
 
     The columns come as one array each: row by row, the driver's own work per row cost more than the query.
     """
-    statement = _in_arrays(width).format(query=query)
+    widest = max(width for _, width in queries)
+    parts = [_in_arrays(width, place, widest).format(query=query) for place, (query, width) in enumerate(queries)]
+    statement = sql.SQL("COPY ({given} {parts}) TO STDOUT (FORMAT binary)").format(
+        given=given, parts=sql.SQL(" UNION ALL ").join(parts)
+    )
     # The inner cursor, because the wrapper that counts queries takes no parameters here.
     with connection.cursor() as cursor, cursor.cursor.copy(statement, _quick(params or {})) as copy:
         content = b"".join(bytes(block) for block in copy)
-    return _columns(content, width)
+    found = dict(_rows(content, [width for _, width in queries]))
+    return [found[place] for place in range(len(queries))]
 
 
 @cache  # a step asks some dozens of times
-def _in_arrays(width: int) -> sql.SQL:
+def _in_arrays(width: int, place: int, widest: int) -> sql.SQL:
     names = [sql.Identifier(f"column_{number}") for number in range(width)]
-    composed = sql.SQL("COPY (SELECT {} FROM ({{query}}) AS found({})) TO STDOUT (FORMAT binary)").format(
-        sql.SQL(", ").join(sql.SQL("array_agg({})").format(name) for name in names), sql.SQL(", ").join(names)
+    arrays = [sql.SQL("array_agg({})").format(name) for name in names] + [sql.SQL("NULL::bigint[]")] * (widest - width)
+    composed = sql.SQL("SELECT {}::bigint, {} FROM ({{query}}) AS found({})").format(
+        sql.Literal(place), sql.SQL(", ").join(arrays), sql.SQL(", ").join(names)
     )
     return sql.SQL(composed.as_string())
 
@@ -65,6 +83,11 @@ def execute(statement: sql.Composable, params: dict[str, Any]) -> int:
         return int(cursor.rowcount)
 
 
+def literal(values: Ints) -> sql.Composable:
+    """Return whole numbers as a bigint array of PostgreSQL."""
+    return sql.SQL("{}::bigint[]").format(sql.Literal("{" + str(values.tolist())[1:-1] + "}"))
+
+
 def _quick(params: dict[str, Any]) -> dict[str, Any]:
     """Write lists of whole numbers as array literals; the driver's general way asks each element for its type."""
     return {
@@ -73,21 +96,28 @@ def _quick(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _columns(content: bytes, width: int) -> Ints:
-    """Read the one row of a binary COPY: bigint arrays of one length, each NULL when there are no rows."""
-    at = len(_SIGNATURE) + 2
-    columns = []
-    for _ in range(width):
-        (size,) = struct.unpack_from("!i", content, at)
-        if size == -1:
-            return np.zeros((0, width), dtype=np.int64)
-        _, _, element, count, _ = struct.unpack_from("!5i", content, at + 4)
-        cells = np.frombuffer(content, dtype=_CELL, count=count, offset=at + 24) if element == _BIGINT else None
-        if cells is None or not bool(np.all(cells["length"] == 8)):
-            raise ValueError("a column is empty or not a bigint")
-        columns.append(cells["value"])
-        at += 4 + size
-    return np.stack(columns, axis=1).astype(np.int64)
+def _rows(content: bytes, widths: Sequence[int]) -> Iterator[tuple[int, Ints]]:
+    """Read a binary COPY of (place, arrays…): bigint arrays of one length, each NULL when there are no rows."""
+    at = len(_SIGNATURE)
+    for _ in widths:
+        fields, _, place = struct.unpack_from("!hiq", content, at)
+        at += 14
+        columns = []
+        for _ in range(fields - 1):
+            (size,) = struct.unpack_from("!i", content, at)
+            if size != -1:
+                columns.append(_cells(content, at + 4))
+            at += 4 + max(size, 0)
+        width = widths[place]
+        yield place, np.stack(columns, axis=1) if columns else np.zeros((0, width), dtype=np.int64)
+
+
+def _cells(content: bytes, at: int) -> Ints:
+    _, _, element, count, _ = struct.unpack_from("!5i", content, at)
+    cells = np.frombuffer(content, dtype=_CELL, count=count, offset=at + 20) if element == _BIGINT else None
+    if cells is None or not bool(np.all(cells["length"] == 8)):
+        raise ValueError("a column is empty or not a bigint")
+    return cells["value"].astype(np.int64)
 
 
 def append(table: str, columns: Sequence[str], rows: Ints) -> int:

@@ -28,6 +28,11 @@ class Cover:
     hi: Ints
 
     @classmethod
+    def nothing(cls) -> Cover:
+        """Hold no spans."""
+        return cls(*np.zeros((4, 0), dtype=np.int64))
+
+    @classmethod
     def flagged(cls, covers: Sequence[Cover]) -> tuple[Cover, Ints]:
         """Return the spans of all covers and in which of them each stands: bit n for the n-th cover."""
         spans = np.concatenate([np.column_stack([one.provider, one.subject, one.lo, one.hi]) for one in covers])

@@ -15,7 +15,9 @@ from scoring.steps.rolling.arrays import Ints, day_of
 from scoring.steps.rolling.coverage import Carriers
 from scoring.steps.rolling.shared import Shared
 
-IN_ROOMS = "AND streamer_id <> 0"  # names the keys of rows that have a room
+EVERY = sql.SQL("")
+IN_ROOMS = sql.SQL("AND streamer_id <> 0")  # names the keys of rows that have a room
+OUTSIDE_ROOMS = sql.SQL("AND streamer_id = 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,26 @@ class Days:
         return len(self.providers), self.hi - self.lo
 
     def facts(
-        self, feed: str, subject: Subject, ids: Ints, *, by: Subject | None = None, only: str = "", lead: int = 0
+        self,
+        feed: str,
+        subject: Subject,
+        ids: sql.Composable,
+        *,
+        by: Subject | None = None,
+        only: sql.Composable = EVERY,
+        lead: int = 0,
     ) -> sql.Composable:
         """Return, as a relation, the facts of some subjects from ``lead`` days before the first day on.
 
-        Those sold through rooms are also found ``by`` streamer. Subjects are named all at once, so that a key is
-        walked along instead of searched from its root for each; OFFSET 0 keeps the planner from undoing that.
+        Those sold through rooms are also found ``by`` streamer. The array of ids is looked up as a whole: a key is
+        walked along instead of searched from its root for each. OFFSET 0 keeps the planner from undoing that.
         """
         table = FACTS[feed, subject]._meta.db_table
-        return sql.SQL("(SELECT * FROM {rows} AS found WHERE {key} = ANY({ids}::bigint[]) {only} OFFSET 0)").format(
+        return sql.SQL("(SELECT * FROM {rows} AS found WHERE {key} = ANY({ids}) {only} OFFSET 0)").format(
             rows=rows_within(table, day_of(self.lo - lead), day_of(self.hi), self.newest),
             key=sql.Identifier(f"{by or subject}_id"),
-            ids=sql.Literal("{" + ",".join(map(str, np.unique(ids).tolist())) + "}"),
-            only=sql.SQL(only),
+            ids=ids,
+            only=only,
         )
 
     def of(self, code: str) -> Ints:

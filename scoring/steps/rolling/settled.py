@@ -15,9 +15,9 @@ from psycopg import sql
 from providers.choices import ROLE_PRIORITY
 from providers.measures import Subject, catalogue
 from providers.shares import divided
-from scoring.steps.rolling.arrays import NEVER, Ints, fetch
+from scoring.steps.rolling.arrays import NEVER, Ints, fetch, literal
 from scoring.steps.rolling.coverage import Cover, Part
-from scoring.steps.rolling.days import IN_ROOMS, Days
+from scoring.steps.rolling.days import IN_ROOMS, OUTSIDE_ROOMS, Days
 from scoring.steps.rolling.persons import rewrite_persons
 from scoring.steps.rolling.shared import excess
 
@@ -82,9 +82,9 @@ class _Sold:
         rooms = days.carriers.rooms(sales).within(days.lo, days.hi).subject
         shared = np.array(days.shared.merchants(), dtype=np.int64)
         query = sql.SQL(_ROWS).format(
-            by_merchant=days.facts(*FEED, merchants, only=IN_ROOMS),
-            shared=days.facts(*FEED, shared, only="AND streamer_id = 0"),
-            by_room=days.facts(*FEED, rooms, by="streamer", only=IN_ROOMS),
+            by_merchant=days.facts(*FEED, literal(merchants), only=IN_ROOMS),
+            shared=days.facts(*FEED, literal(shared), only=OUTSIDE_ROOMS),
+            by_room=days.facts(*FEED, literal(rooms), by="streamer", only=IN_ROOMS),
         )
         return cls(*fetch(query, 4, {"merchants": merchants.tolist()}).T)
 

@@ -13,7 +13,7 @@ import numpy as np
 from psycopg import sql
 
 from scoring.steps.rolling import live
-from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch
+from scoring.steps.rolling.arrays import NEVER, Ints, day_of, fetch, literal
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.spans import Span, month_end, month_ends, union
 
@@ -137,7 +137,7 @@ class _Live:
 
     @classmethod
     def load(cls, rooms: dict[int, int], place: dict[int, int], days: Days) -> _Live:
-        rows = live.daily(days.facts("live", "streamer", np.array(list(rooms)), lead=WATCHED_AHEAD))
+        rows = live.daily(days.facts("live", "streamer", literal(np.array(list(rooms))), lead=WATCHED_AHEAD))
         lo = days.lo - WATCHED_AHEAD
         persons = np.array([place[rooms[room]] for room in rows[:, 0].tolist()], dtype=np.int64)
         arrays = []
