@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from ecosystem.clock import SHANGHAI
@@ -28,14 +29,26 @@ class _Told(datetime):
 
 @contextmanager
 def at(day: date, hour: int = 10, minute: int = 0) -> Iterator[None]:
-    """Hold the portal's clock and business day at a moment in Asia/Shanghai, for this process only."""
+    """Hold the portal's clock and business day at a moment in Asia/Shanghai, for this process and its connection."""
     before = (settings.BUSINESS_TODAY, timezone.datetime, getattr(_Told, "moment", None))  # type: ignore[attr-defined]
     settings.BUSINESS_TODAY = day
     _Told.moment = datetime.combine(day, time(hour, minute), SHANGHAI)
     timezone.datetime = _Told  # type: ignore[attr-defined]
+    told = _tell(_Told.moment.isoformat())
     try:
         yield
     finally:
+        if not connection.needs_rollback:
+            _tell(told)
         settings.BUSINESS_TODAY, timezone.datetime = before[:2]  # type: ignore[attr-defined]
         if before[2] is not None:
             _Told.moment = before[2]
+
+
+def _tell(moment: str) -> str:
+    """Tell the database when the rows changed that it keeps versions of; return what it was told before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(current_setting('portal.now', true), '')")
+        before: str = cursor.fetchone()[0]
+        cursor.execute("SELECT set_config('portal.now', %s, false)", [moment])
+    return before

@@ -23,6 +23,7 @@ from providers.models import (
     OperatorCertificate,
     Provider,
     Qualification,
+    RegisterVersion,
     RowError,
     Streamer,
     Violation,
@@ -77,6 +78,7 @@ def _batches() -> None:
     assert Batch.objects.filter(key__startswith="refunds-20220418", rows_changed__gt=0).exists()
     # Every batch bears the day it tells of.
     assert not Batch.objects.filter(received_at__date__gt=AS_OF).exists()
+    assert not RegisterVersion.objects.filter(recorded_to__date__gt=AS_OF).exists()
 
 
 def _scores(runs: int) -> None:
