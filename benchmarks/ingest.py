@@ -175,7 +175,7 @@ class Bench:
         }
         measures = {name: values for name, values in data.items() if name not in keys}
         facts = FactRows("merchant", keys, measures, {}, np.zeros(rows, np.int64)).sorted()
-        return Layout(0, list(measures), len(keys)).pieces(facts)
+        return list(Layout(0, list(measures), len(keys)).pieces(facts))
 
     def copy(self, table: str, data: Columns, pieces: list[bytes]) -> None:
         """COPY prebuilt rows."""

@@ -18,7 +18,7 @@ from providers.readers.fields import as_date, as_number
 from providers.readers.rows import different
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from psycopg import Copy, Cursor
@@ -60,14 +60,12 @@ class Layout:
             self._record[f"length {place}"] = int(kind[-1])
         self._record["0"] = batch_id
 
-    def pieces(self, rows: FactRows) -> list[bytes]:
-        """Return the rows as COPY data; unknown states are NULL."""
+    def pieces(self, rows: FactRows) -> Iterator[bytes]:
+        """Yield the rows as COPY data; unknown states are NULL."""
         columns = [*rows.keys.values(), *(rows.measures[name] for name in self._measures)]
         columns[0] = columns[0] - POSTGRES_EPOCH
-        return [
-            self._piece(rows, columns, slice(start, min(start + LAID_OUT, len(rows))))
-            for start in range(0, len(rows), LAID_OUT)
-        ]
+        for start in range(0, len(rows), LAID_OUT):
+            yield self._piece(rows, columns, slice(start, min(start + LAID_OUT, len(rows))))
 
     def _piece(self, rows: FactRows, columns: list[Ints], part: slice) -> bytes:
         record = self._record[: part.stop - part.start]
