@@ -60,7 +60,7 @@ class Column:
         if under is not None and not bool(np.all(under > 0)):
             raise ValueError("the divisors of a column must be positive")
         known = (states == State.VALUE) | (states == State.DISPUTED)
-        return cls(np.where(known, numerator, 0).astype(numerator.dtype), states, under)
+        return cls(np.where(known, numerator, 0).astype(numerator.dtype, copy=False), states, under)
 
     @classmethod
     def of_fractions(cls, values: Sequence[Fraction | None], absent: State = State.NO_DATA) -> "Column":

@@ -9,6 +9,8 @@ _WIDE = 2**63
 
 def largest(values: Integers) -> int:
     """The largest magnitude; 0 of nothing."""
+    if values.size == 1:  # a constant
+        return abs(int(values.item()))
     return max(int(np.maximum.reduce(values, initial=0)), -int(np.minimum.reduce(values, initial=0)))
 
 

@@ -20,12 +20,9 @@ END $$;
 CREATE FUNCTION refuse_unknown_in_scores() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM need_read_committed();
-    IF EXISTS (
-        SELECT FROM (SELECT DISTINCT run_id FROM added) AS score
-        WHERE NOT EXISTS (SELECT FROM scoring_run run WHERE run.id = score.run_id)
-    ) OR EXISTS (
-        SELECT FROM added score WHERE NOT EXISTS (SELECT FROM providers_provider one WHERE one.id = score.provider_id)
-    ) THEN
+    IF EXISTS (SELECT run_id FROM added EXCEPT SELECT id FROM scoring_run)
+        OR EXISTS (SELECT provider_id FROM added EXCEPT SELECT id FROM providers_provider)
+    THEN
         RAISE EXCEPTION 'a score names a run or a provider that is not there' USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;

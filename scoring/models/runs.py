@@ -216,9 +216,9 @@ _READ = "SELECT digest, CASE WHEN digest <> ALL(%s) THEN content END FROM scorin
 class RunInputQuerySet(models.QuerySet["RunInput"]):
     """The reading language of run inputs."""
 
-    def keep(self, run: Run, content: bytes) -> str:
-        """Keep the matrix a run is computed from, as bytes; return their SHA-256."""
-        digest = sha256(content).hexdigest()
+    def keep(self, run: Run, content: bytes, digest: str = "") -> str:
+        """Keep the matrix a run is computed from, as bytes; return their SHA-256, worked out unless given."""
+        digest = digest or sha256(content).hexdigest()
         with psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(_KEEP, [run.pk, content, digest])
         return digest

@@ -175,7 +175,7 @@ def _score_day(as_of: date, *, cause: str = "", notify_members: bool = False) ->
         return run, 0
     earlier = _inputs_of(before) if notify_members and before is not None else None
     run.rubric_version, run.cut_off = version, cut_off
-    run.input_digest = RunInput.objects.keep(run, content)
+    run.input_digest = RunInput.objects.keep(run, content, digest)
     scores = _scored(rubric, inputs)
     grades = _grades(before) if earlier is not None else {}
     changed = write_scores(run, scores)

@@ -20,7 +20,6 @@ from psycopg import sql
 
 from providers.measures import PORTAL_FEED, Measure, catalogue
 from providers.models import Provider
-from providers.steps.standing import one_value
 from scoring.core.carried import Owed, laid_before, owed
 from scoring.core.formula import Operand
 from scoring.core.inputs import Column, Inputs, State
@@ -31,6 +30,7 @@ from scoring.steps.rolling.arrays import NEVER, UNKNOWN, Ints, day_of, fetch, nu
 from scoring.steps.rolling.coverage import Carriers
 from scoring.steps.rolling.expected import GRANTED
 from scoring.steps.rolling.stocks import derived
+from scoring.steps.window_sums import window_sums
 
 # At least this share of a window's days must be delivered (docs/decisions/0007-no-data-below-four-fifths.md).
 DELIVERED_SHARE = (4, 5)
@@ -50,16 +50,9 @@ OF_REGISTERS = frozenset(
 _DELIVERED = (
     "SELECT feed, subject, measures, array_agg(day - DATE '2000-01-01') FROM providers_deliveredday GROUP BY 1, 2, 3"
 )
-_ON_DAY = "SELECT string_agg({sent}, '') FROM provider_cum WHERE day = {day} AND {wanted}"
 _WORKING = (
     "SELECT id FROM providers_provider"
     " WHERE approved_on < %(as_of)s AND (ended_on IS NULL OR ended_on >= %(as_of)s) ORDER BY id"
-)
-# For those without a row that day: whose totals end earlier keep what they had.
-_TOTALS = (
-    "SELECT wanted.id, {values} FROM unnest(%(providers)s::bigint[]) AS wanted(id), LATERAL ("
-    "SELECT {columns} FROM provider_cum WHERE provider_id = wanted.id AND day <= %(day)s ORDER BY day DESC LIMIT 1)"
-    " AS total"
 )
 # The persons are walked along the key: a total stands for every day on which any of them sold.
 _LARGEST = """
@@ -248,48 +241,12 @@ class _Reader:
     def sums(self, operands: Sequence[Operand]) -> dict[Operand, Column]:
         """Read flows: the total at the window's end less the total before its start."""
         flows = {measure.code for measure in catalogue().flows()}
-        totals: dict[tuple[int, str], Ints] = {}
-        needed: dict[int, set[str]] = defaultdict(set)
-        for operand in operands:
-            if operand.measure in flows:
-                needed[self.as_of - 1].add(operand.measure)
-                needed[self.as_of - operand.days - 1].add(operand.measure)
-        for day, codes in needed.items():
-            for code, values in zip(sorted(codes), self._totals(day, sorted(codes)), strict=True):
-                totals[day, code] = values
+        found = window_sums([operand for operand in operands if operand.measure in flows], self.providers, self.as_of)
         nothing = np.zeros(len(self.providers), dtype=np.int64)
         return {
-            operand: Column.of(
-                totals.get((self.as_of - 1, operand.measure), nothing)
-                - totals.get((self.as_of - operand.days - 1, operand.measure), nothing),
-                self.flow_state(operand.measure, operand.days),
-            )
+            operand: Column.of(found.get(operand, nothing), self.flow_state(operand.measure, operand.days))
             for operand in operands
         }
-
-    def _totals(self, day: int, codes: Sequence[str]) -> list[Ints]:
-        names = [sql.Identifier(code) for code in codes]
-        values = np.zeros((1 + len(codes), len(self.providers)), dtype=np.int64)
-        query = sql.SQL(_ON_DAY).format(
-            sent=sql.SQL(" || ").join(
-                sql.SQL("int8send({})").format(name) for name in (sql.Identifier("provider_id"), *names)
-            ),
-            day=sql.Literal(day_of(day)),
-            wanted=_among(self.providers),
-        )
-        # Rows of one bytea each: an array per column took twice as long.
-        rows = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, 1 + len(codes))
-        rows = rows[np.isin(rows[:, 0], self.providers)]
-        values[:, np.searchsorted(self.providers, rows[:, 0])] = rows.T
-        absent = self.providers[values[0] != self.providers].tolist()
-        if absent:
-            query = sql.SQL(_TOTALS).format(
-                values=sql.SQL(", ").join(sql.SQL("total.{}").format(name) for name in names),
-                columns=sql.SQL(", ").join(names),
-            )
-            rows = fetch(query, 1 + len(codes), {"providers": absent, "day": day_of(day)})
-            values[:, np.searchsorted(self.providers, rows[:, 0])] = rows.T
-        return list(values[1:])
 
     def largest(self, operand: Operand) -> Column:
         """Read the largest person's sum over the window."""
@@ -383,13 +340,6 @@ class _Reader:
             found = self.stocks[one, day] = np.full(len(self.providers), UNKNOWN, dtype=np.int64)
             found[np.searchsorted(self.providers, rows[:, 0])] = rows[:, column]
         return self.stocks[code, day]
-
-
-def _among(providers: Ints) -> sql.Composable:
-    """Ask for these providers, ordered; where they fill half of a range for all in it, which costs less than a list."""
-    if len(providers) and providers[-1] - providers[0] < 2 * len(providers):
-        return sql.SQL("provider_id BETWEEN {} AND {}").format(*(sql.Literal(int(one)) for one in providers[[0, -1]]))
-    return sql.SQL("provider_id = ANY({}::bigint[])").format(sql.Literal("{" + ",".join(map(str, providers)) + "}"))
 
 
 def _stock_codes() -> frozenset[str]:
