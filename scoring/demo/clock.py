@@ -34,15 +34,24 @@ def at(day: date, hour: int = 10, minute: int = 0) -> Iterator[None]:
     settings.BUSINESS_TODAY = day
     _Told.moment = datetime.combine(day, time(hour, minute), SHANGHAI)
     timezone.datetime = _Told  # type: ignore[attr-defined]
-    told = _tell(_Told.moment.isoformat())
+    try:
+        with known_since(day, hour, minute):
+            yield
+    finally:
+        settings.BUSINESS_TODAY, timezone.datetime = before[:2]  # type: ignore[attr-defined]
+        if before[2] is not None:
+            _Told.moment = before[2]
+
+
+@contextmanager
+def known_since(day: date, hour: int = 10, minute: int = 0) -> Iterator[None]:
+    """Have the database note that registers said what they do from a moment on."""
+    told = _tell(datetime.combine(day, time(hour, minute), SHANGHAI).isoformat())
     try:
         yield
     finally:
         if not connection.needs_rollback:
             _tell(told)
-        settings.BUSINESS_TODAY, timezone.datetime = before[:2]  # type: ignore[attr-defined]
-        if before[2] is not None:
-            _Told.moment = before[2]
 
 
 def _tell(moment: str) -> str:

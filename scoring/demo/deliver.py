@@ -11,7 +11,7 @@ import numpy as np
 
 from providers.models import Batch
 from providers.steps.ingest import ingest
-from scoring.demo.clock import at
+from scoring.demo.clock import at, known_since
 from scoring.demo.sizes import AS_OF
 
 if TYPE_CHECKING:
@@ -130,9 +130,10 @@ def send(
     received: date,
     covers: tuple[date, date] | None = None,
     accept_unusual: str = "",
+    known: date | None = None,
 ) -> Batch:
-    """Ingest a file as it arrived at half past six in the morning of a day."""
-    with at(received, 6, 30):
+    """Ingest a file as it arrived at half past six in the morning of a day, its registers known since another."""
+    with at(received, 6, 30), known_since(known or received, 6, 30):
         return ingest(
             feed,
             content,

@@ -56,7 +56,8 @@ def register_all(world: World) -> None:
         ("operated_sessions", sessions, "sessions-all"),
         ("violations", governance.violations(world), "violations-all"),
     ):
-        _taken(deliver.send(feed, content, key=key, received=began))
+        # A run must have known the cases it was computed from.
+        _taken(deliver.send(feed, content, key=key, received=began, known=world.size.first_day))
     for month, content in _by_month(registers.bindings(world), world.size.first_day):
         _taken(deliver.send("bindings", content, key=f"bindings-{month:%Y%m}", received=month))
 

@@ -79,6 +79,8 @@ def _batches() -> None:
     # Every batch bears the day it tells of.
     assert not Batch.objects.filter(received_at__date__gt=AS_OF).exists()
     assert not RegisterVersion.objects.filter(recorded_to__date__gt=AS_OF).exists()
+    first_run = Run.objects.order_by("cut_off")[0].cut_off
+    assert not RegisterVersion.objects.filter(known__isnull=True, recorded_to__gt=first_run).exists()
 
 
 def _scores(runs: int) -> None:
