@@ -172,7 +172,7 @@ class Meeting:
             remove(self._table, self._history, self._batch, gone)
         if self._added:
             self._copy.take(join_rows(self._added).sorted())
-            self._copy.end()
+            self._copy.finish()
         self._changed, self._removed, self._added = [], [], []
 
 
