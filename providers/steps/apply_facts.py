@@ -78,7 +78,7 @@ class FactWriter:
     """Takes the parts of one file as they are read; ``finish`` tells what is different now."""
 
     def __init__(self, batch: Batch, measures: Sequence[str], *, trusting: bool = True) -> None:
-        self._batch, self._measures, self._flows = batch, list(measures), flows(measures)
+        self._flows = flows(measures)
         tables = fact_tables(batch.feed, batch.subject)
         delivered = {
             as_number(day): rows
