@@ -19,7 +19,7 @@ from psycopg import sql
 from ecosystem.ledger import Done, Mark
 from providers.measures import catalogue
 from scoring.steps.rolling import facts
-from scoring.steps.rolling.arrays import UNKNOWN, Ints, append, day_of, fetch, number, upsert
+from scoring.steps.rolling.arrays import UNKNOWN, Ints, among, append, day_of, fetch, number, upsert
 from scoring.steps.rolling.days import Days
 from scoring.steps.rolling.registered import add_registered, add_sums
 from scoring.steps.rolling.settled import add_settled
@@ -27,10 +27,10 @@ from scoring.steps.rolling.streamers import add_streamers
 
 # A provider's days begin with its approval or, if earlier, its first confirmed binding.
 _BEGINNINGS = (
-    "SELECT provider.id, (least(provider.approved_on, min(lower(binding.period))) - DATE '2000-01-01')::bigint AS began"
-    " FROM providers_provider provider LEFT JOIN providers_binding binding"
-    " ON binding.provider_id = provider.id AND binding.status = 'confirmed'"
-    " GROUP BY provider.id HAVING least(provider.approved_on, min(lower(binding.period))) IS NOT NULL"
+    "SELECT provider.id, (least(provider.approved_on, bound.since) - DATE '2000-01-01')::bigint AS began"
+    " FROM providers_provider provider LEFT JOIN (SELECT provider_id, min(lower(period)) AS since"
+    " FROM providers_binding WHERE status = 'confirmed' AND {bound} GROUP BY 1) AS bound ON bound.provider_id = id"
+    " WHERE {provider} AND least(provider.approved_on, bound.since) IS NOT NULL"
 )
 _EXTENTS = (
     "SELECT wanted.id, (earliest.day - DATE '2000-01-01')::bigint, (latest.day - DATE '2000-01-01')::bigint"
@@ -105,8 +105,12 @@ def _day(from_day: date | None, delivered: Delivered) -> int:
 
 def provider_beginnings(providers: Ints) -> dict[int, int]:
     """Return each provider's first day: its approval or, if earlier, its first confirmed binding."""
-    query = sql.SQL("SELECT * FROM ({}) AS began WHERE id = ANY(%(providers)s)").format(sql.SQL(_BEGINNINGS))
-    return dict(fetch(query, 2, {"providers": providers.tolist()}).tolist())
+    query = sql.SQL(_BEGINNINGS).format(
+        bound=among(sql.Identifier("provider_id"), providers),
+        provider=among(sql.Identifier("provider", "id"), providers),
+    )
+    found = fetch(query, 2)
+    return dict(found[np.isin(found[:, 0], providers)].tolist())
 
 
 def _beginnings(providers: Ints, delivered: Delivered) -> dict[int, int]:
@@ -266,7 +270,8 @@ def _clear(providers: Ints) -> int:
 
 def _behind(delivered: Delivered, done: set[int]) -> list[Mark]:
     """Return marks for providers whose rows do not reach from their beginning to the newest delivered day."""
-    query = sql.SQL(_BEHIND).format(beginnings=sql.SQL(_BEGINNINGS))
+    everybody = sql.SQL(_BEGINNINGS).format(bound=sql.SQL("true"), provider=sql.SQL("true"))
+    query = sql.SQL(_BEHIND).format(beginnings=everybody)
     rows = fetch(query, 1, {"oldest": delivered.first, "newest": delivered.newest})
     # The newest day changes nothing that is there: the step itself finds where each provider's rows end.
     return [Mark("roll_up", str(one), day_of(delivered.newest)) for (one,) in rows.tolist() if one not in done]

@@ -9,9 +9,9 @@ from psycopg import sql
 
 from providers.steps.standing import one_value
 from scoring.core.formula import Operand
-from scoring.steps.rolling.arrays import Ints, day_of, fetch
+from scoring.steps.rolling.arrays import Ints, among, day_of, fetch
 
-_SUMS = "SELECT string_agg({sent}, '') FROM provider_cum upto {before} WHERE upto.day = {day} AND upto.{wanted}"
+_SUMS = "SELECT string_agg({sent}, '') FROM provider_cum upto {before} WHERE upto.day = {day} AND {wanted}"
 _BEFORE = "LEFT JOIN provider_cum {before} ON {before}.day = {day} AND {before}.provider_id = upto.provider_id"
 # For those without a row that day: whose totals end earlier keep what they had.
 _EARLIER = (
@@ -53,7 +53,7 @@ def _on_days(operands: Sequence[Operand], providers: Ints, upto: int, days: Sequ
             sql.SQL(_BEFORE).format(before=name, day=sql.Literal(day_of(day))) for day, name in names.items()
         ),
         day=sql.Literal(day_of(upto)),
-        wanted=_among(providers),
+        wanted=among(sql.SQL("upto.provider_id"), providers),
     )
     # Rows of one bytea each: an array per column took twice as long.
     rows = np.frombuffer(one_value(query), dtype=">i8").reshape(-1, len(sent))
@@ -78,10 +78,3 @@ def _add_earlier(
     places = np.searchsorted(providers, rows[:, 0])
     for operand in operands:
         sums[operand][places] += sign * rows[:, 1 + codes.index(operand.measure)]
-
-
-def _among(providers: Ints) -> sql.Composable:
-    """Ask for these providers; where they fill half of a range for all in it, which costs less than a list."""
-    if providers[-1] - providers[0] < 2 * len(providers):
-        return sql.SQL("provider_id BETWEEN {} AND {}").format(*(sql.Literal(int(one)) for one in providers[[0, -1]]))
-    return sql.SQL("provider_id = ANY({}::bigint[])").format(sql.Literal("{" + ",".join(map(str, providers)) + "}"))

@@ -88,6 +88,13 @@ def literal(values: Ints) -> sql.Composable:
     return sql.SQL("{}::bigint[]").format(sql.Literal("{" + str(values.tolist())[1:-1] + "}"))
 
 
+def among(column: sql.Composable, ids: Ints) -> sql.Composable:
+    """Ask for some ids, which are ordered; where they fill half of a range for all in it, which costs less."""
+    if len(ids) and ids[-1] - ids[0] < 2 * len(ids):
+        return sql.SQL("{} BETWEEN {} AND {}").format(column, *(sql.Literal(int(one)) for one in ids[[0, -1]]))
+    return sql.SQL("{} = ANY({})").format(column, literal(ids))
+
+
 def _quick(params: dict[str, Any]) -> dict[str, Any]:
     """Write lists of whole numbers as array literals; the driver's general way asks each element for its type."""
     return {
