@@ -54,6 +54,12 @@ def test_the_small_demo_loads(settings: object) -> None:
         call_command("demo", size="small", verbosity=0)
 
 
+def test_outside_the_demo_nothing_is_built(settings: object) -> None:
+    settings.DEMO = False  # type: ignore[attr-defined]
+    with pytest.raises(CommandError, match="PORTAL_DEMO=1"):
+        call_command("demo", size="small", verbosity=0)
+
+
 def _providers_in_every_state(active: dict[str, int]) -> None:
     statuses = dict(Provider.objects.values_list("status").annotate(number=models.Count("pk")))
     assert set(statuses) == set(Provider.Status.values)

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -27,6 +28,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, size: str, begun: Callable[[], None] | None = None, **options: Any) -> None:
         """Load it; ``begun`` is called when the tables stand and the world is built."""
+        if not settings.DEMO:
+            raise CommandError("The demo needs PORTAL_DEMO=1; everybody knows the passwords of its accounts.")
         started = time.monotonic()
         said = {"what": "", "share": -1}
 
