@@ -14,7 +14,7 @@ from psycopg.types.range import DateRange
 
 from ecosystem import ledger
 from ecosystem.roles import Role
-from providers.models import OperatorCertificate, Provider, RegisterVersion, Streamer, Violation
+from providers.models import Merchant, OperatorCertificate, Provider, RegisterVersion, Streamer, Violation
 from providers.steps import compliance
 from scoring import changes
 from scoring.core.formula import Operand
@@ -163,7 +163,8 @@ def part(of: Provider) -> None:
 
 
 def goods(of: Provider) -> None:
-    of.bindings.get(merchant__isnull=False).merchant.__class__.objects.update(category="beauty")  # type: ignore[union-attr]
+    """The goods turn out to be of another category."""
+    Merchant.objects.update(category="beauty")
     marked(of)
 
 
